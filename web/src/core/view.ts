@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the screens may see of the app, and what they may ask of it. The screens read signals and call
+// commands; they know no XML, no network and no database. core/app.ts implements it; tests of the screens
+// use a fake.
+import type { ReadonlySignal } from '@preact/signals';
+
+/** connection: 'waiting' = offline, the next try is planned (or the browser says there is no network). */
+export type Connection = 'online' | 'connecting' | 'waiting';
+
+export type Session =
+  | { kind: 'loading' }
+  | { kind: 'out'; reason?: 'signed-out' | 'password-changed' | 'disabled' | 'replaced' }
+  | { kind: 'in'; address: string; name: string };
+
+/** The states of an outgoing message (see "States of a message"): queued → sent → acked ✓ → delivered ✓✓; or failed. */
+export type SendState = 'queued' | 'sent' | 'acked' | 'delivered' | 'failed';
+
+/** Why a message could not be delivered, for a sentence on the screen. */
+export type Failure = 'no-such-person' | 'refused' | 'blocked' | 'server' | 'remote-server' | 'too-large';
+
+export interface Message {
+  readonly key: string; // unique, stable over reloads
+  readonly chat: string; // bare address
+  readonly mine: boolean;
+  readonly time: number; // ms since 1970
+  readonly body: string; // '' where unreadable
+  readonly unreadable?: 'encrypted'; // for other devices: this one cannot read it
+  readonly state?: SendState; // mine only
+  readonly failure?: Failure; // state 'failed' only
+}
+
+export interface Chat {
+  readonly address: string;
+  readonly name: string;
+  readonly preview: string; // last message, one line; '' for an empty chat
+  readonly last?: Message;
+  readonly time: number; // of the last message; 0 where there is none
+  readonly unread: number;
+  readonly typing: boolean; // they are typing now
+}
+
+export type Show = 'online' | 'away' | 'busy' | 'offline';
+
+export interface Contact {
+  readonly address: string;
+  readonly name: string; // chosen name, else the part before @
+  readonly show: Show;
+  readonly status: string; // what they wrote beside their presence; '' for nothing
+  readonly mutual: boolean; // both see each other's presence
+  readonly asked: boolean; // we asked and they have not answered yet
+}
+
+/** Somebody asks to be a contact. */
+export interface Request {
+  readonly address: string;
+  readonly note: string; // '' for none
+}
+
+export interface Invitation {
+  readonly url: string; // https://…/invite/TOKEN, to share
+  readonly qr: string; // address of an SVG image of the same, on this server
+  readonly expires: number; // ms since 1970
+}
+
+/** One open timeline: the newest messages at the end; more come with older(). Close it when the view goes. */
+export interface Timeline {
+  readonly messages: ReadonlySignal<readonly Message[]>;
+  readonly complete: ReadonlySignal<boolean>; // nothing older is kept on this device
+  /** The first message that was unread when the timeline was opened; '' for none. */
+  readonly unreadFrom: string;
+  older(): Promise<void>;
+  close(): void;
+}
+
+/** A command that fails rejects with a CommandError, whose reason the screen turns into a sentence. */
+export type Reason =
+  | 'wrong-password' | 'unknown-domain' | 'unreachable' | 'slow-down' | 'disabled' // log in
+  | 'bad-address' | 'own-address' | 'weak-password' | 'refused' | 'offline' | 'timeout' | 'server' | 'code-used';
+
+export class CommandError extends Error {
+  constructor(readonly reason: Reason, detail = '') {
+    super(detail || reason);
+    this.name = 'CommandError';
+  }
+}
+
+export interface App {
+  /** The domain whose accounts this server keeps: "name" alone means name@domain in the log-in form. */
+  readonly domain: string;
+  readonly session: ReadonlySignal<Session>;
+  readonly connection: ReadonlySignal<Connection>;
+  readonly chats: ReadonlySignal<readonly Chat[]>; // newest first
+  readonly contacts: ReadonlySignal<readonly Contact[]>; // by name; people who are away are shown as well
+  readonly requests: ReadonlySignal<readonly Request[]>;
+  readonly unread: ReadonlySignal<number>; // of all chats
+
+  logIn(address: string, password: string): Promise<void>;
+  /** Forgets this account on this device: token, contacts, history. */
+  logOut(): Promise<void>;
+  changePassword(next: string): Promise<void>;
+  /** Retries now instead of when the back-off ends. */
+  reconnect(): void;
+
+  timeline(chat: string): Promise<Timeline>;
+  send(chat: string, body: string): Promise<void>; // resolves when it is kept on this device; works offline
+  resend(key: string): Promise<void>; // a failed message, again
+  discard(key: string): Promise<void>; // a failed or queued message
+  typing(chat: string, now: boolean): void;
+  /** The person sees this chat now (visible and focused); '' when none. Marks read, stops notifications for it. */
+  look(chat: string): void;
+
+  addContact(address: string, name: string): Promise<void>;
+  answer(address: string, accept: boolean): Promise<void>;
+  rename(address: string, name: string): Promise<void>;
+  remove(address: string): Promise<void>;
+  invite(): Promise<Invitation>;
+
+  /** Notifications: 'ask' = not asked yet; enableNotifications() must come from a click. */
+  readonly notifications: ReadonlySignal<'ask' | 'on' | 'off' | 'unsupported'>;
+  enableNotifications(): Promise<void>;
+}
