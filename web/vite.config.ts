@@ -15,6 +15,10 @@ function serviceWorker(): Plugin {
   return {
     name: 'kith-service-worker',
     apply: 'build',
+    generateBundle() {
+      // The folder stands in the repository, empty but for this file, so that the server compiles without the app.
+      this.emitFile({ type: 'asset', fileName: '.keep', source: '' });
+    },
     async writeBundle(_options, bundle) {
       if (!existsSync(SERVICE_WORKER)) return;
       const files = ['/', ...Object.keys(bundle).filter((f) => f.startsWith('assets/')).map((f) => `/${f}`).sort()];
@@ -38,7 +42,7 @@ function serviceWorker(): Plugin {
   };
 }
 
-const server = process.env['KITH_SERVER'] ?? 'http://localhost:5280';
+const server = process.env['KITH_SERVER'] ?? 'http://localhost:8080';
 
 export default defineConfig({
   plugins: [serviceWorker()],
