@@ -43,7 +43,7 @@ func appPolicy(r *http.Request) string {
 		"font-src " + at + "/assets/",
 		"img-src 'self' blob: data:",
 		"media-src 'self' blob:",
-		"connect-src " + at + "/app.json " + at + "/assets/ " + socket,
+		"connect-src 'self' " + socket, // the service worker fetches the page itself, too
 		"worker-src " + at + "/sw.js " + at + "/assets/",
 		"manifest-src " + at + "/manifest.webmanifest",
 		"base-uri 'none'",
