@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/kith-im/kith/internal/xmpp/jid"
+)
+
+// complete checks every option, brings it into its one form and fills in what follows from others. where names the
+// place of an option for the person who has to mend it.
+func complete(c *Config, where func(key string) string) (problems []error) {
+	bad := func(key, format string, args ...any) {
+		place, text := where(key), fmt.Sprintf(format, args...)
+		if strings.HasSuffix(place, key) {
+			problems = append(problems, fmt.Errorf("%s: %s", place, text))
+			return
+		}
+		problems = append(problems, fmt.Errorf("%s: %s: %s", place, key, text))
+	}
+
+	if j, err := jid.New("", c.Domain, ""); err != nil {
+		bad("domain", "%q cannot be the name of a server; it should look like chat.example.org", c.Domain)
+	} else {
+		c.Domain = j.Domain()
+	}
+	if c.Data == "" {
+		bad("data", "names no folder")
+	}
+	for _, l := range []struct {
+		key, address string
+		needed       bool
+	}{
+		{"listen.web", c.Listen.Web, true},
+		{"listen.clients", c.Listen.Clients, false},
+		{"listen.clients_tls", c.Listen.ClientsTLS, false},
+	} {
+		if l.address == "" && !l.needed {
+			continue
+		}
+		if err := checkAddress(l.address); err != nil {
+			bad(l.key, "%q is no address to listen on: %v; it should look like :8080 or 127.0.0.1:8080", l.address, err)
+		}
+	}
+	if err := c.completeURL(); err != nil {
+		bad("web.url", "%v", err)
+	}
+	for _, p := range c.Web.TrustedProxies {
+		if _, err := parseNetwork(p); err != nil {
+			bad("web.trusted_proxies", "%q is neither an address like 127.0.0.1 nor a network like 10.1.0.0/16", p)
+		}
+	}
+	switch {
+	case c.TLS.Certificate != "" && c.TLS.Key == "":
+		bad("tls.certificate", "needs tls.key beside it")
+	case c.TLS.Certificate == "" && c.TLS.Key != "":
+		bad("tls.key", "needs tls.certificate beside it")
+	}
+	for _, n := range []struct {
+		key           string
+		got, min, max int
+	}{
+		{"accounts.iterations", c.Accounts.Iterations, 4096, 10_000_000},
+		{"limits.sessions", c.Limits.Sessions, 1, 1000},
+		{"limits.stanza", c.Limits.Stanza, 10_000, 4 << 20}, // RFC 6120 §13.12: 10,000 bytes at least
+	} {
+		if n.got < n.min || n.got > n.max {
+			bad(n.key, "%d is out of range; it may be %d to %d", n.got, n.min, n.max)
+		}
+	}
+	if _, ok := levels[c.Log.Level]; !ok {
+		bad("log.level", "%q is none of debug, info, warn, error", c.Log.Level)
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		bad("log.format", "%q is neither text nor json", c.Log.Format)
+	}
+	return problems
+}
+
+// checkAddress checks an address to listen on.
+func checkAddress(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		if e, ok := errors.AsType[*net.AddrError](err); ok {
+			return errors.New(e.Err)
+		}
+		return err
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q is not a port", port)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "localhost" {
+		return fmt.Errorf("%q is not an address of this machine", host)
+	}
+	return nil
+}
+
+// completeURL checks Web.URL, or makes it of the domain and the port. It ends without a slash.
+func (c *Config) completeURL() error {
+	if c.Web.URL == "" {
+		c.Web.URL = "https://" + c.Domain
+		if c.Domain == "localhost" {
+			_, port, _ := net.SplitHostPort(c.Listen.Web) // checked before
+			c.Web.URL = "http://localhost:" + port
+		}
+		return nil
+	}
+	u, err := url.Parse(c.Web.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("%q is no address of a web page; it should look like https://chat.example.org", c.Web.URL)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("%q is more than a name and a port; the app needs the whole of a name for itself", c.Web.URL)
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		return fmt.Errorf("%q is without encryption, and browsers refuse such an app anywhere but on localhost; put a proxy with https in front", c.Web.URL)
+	}
+	c.Web.URL = u.Scheme + "://" + strings.ToLower(u.Host)
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package config reads what a server must know before it can start.
+//
+// Config is the whole of it: one struct whose comments are the manual. They are written for the people who run a
+// server, and example.toml, which "kith config" prints, is made from them. Load fills it in three steps, each over the
+// one before: the defaults, which depend on the domain; a TOML file; variables of the environment, KITH_ and the key in
+// capitals with "_" for "." (KITH_LISTEN_WEB for listen.web; lists with commas). Then everything is checked, and all
+// that is wrong is said at once, with file and line or the variable's name. A key that does not exist is an error: a
+// misspelt option must not look as if it worked. Variables that do not exist are ignored, since machines set such by
+// themselves (KITH_PORT for a service called kith).
+//
+// What can be changed while the server runs does not stand here but in the database. Other packages do not see Config;
+// internal/app hands them plain values.
+package config
+
+import (
+	"io"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"strings"
+)
+
+// A Config is checked and complete when it comes from Load: every option has its value, and none needs another look.
+type Config struct {
+	// The name of the server: what stands behind the @ in everybody's address. Choose it once; addresses cannot be moved
+	// to another name later. With "localhost" everything listens on this machine only, to try things out.
+	Domain string `toml:"domain"`
+
+	// The folder that holds everything the server keeps: the database, its keys, its own certificate. It is made if it is
+	// not there. Relative paths, here and below, count from where the server is started.
+	Data string `toml:"data"`
+
+	Web      Web      `toml:"web"`
+	Listen   Listen   `toml:"listen"`
+	TLS      TLS      `toml:"tls"`
+	Accounts Accounts `toml:"accounts"`
+	Limits   Limits   `toml:"limits"`
+	Log      Log      `toml:"log"`
+
+	// File is the file that was read, "" if none was there.
+	File string `toml:"-"`
+}
+
+// Web is how the web app and the invitation pages are reached.
+type Web struct {
+	// The address under which people open the web app, as they type it. Links in invitations begin with it. The default is
+	// http://localhost and the port of listen.web for the domain localhost, and https:// and the domain for any other.
+	// Browsers want https for everything but localhost.
+	URL string `toml:"url"`
+
+	// Addresses or networks of the proxies in front of the server, such as "127.0.0.1" or "10.1.0.0/16". What they say
+	// about a visitor's address and about https is believed; nobody else is.
+	TrustedProxies []string `toml:"trusted_proxies"`
+}
+
+// Listen is where the server waits for connections: an address and a port, or only a port, such as ":5222", for all
+// addresses of the machine. For the domain localhost the default is 127.0.0.1 with the same ports.
+type Listen struct {
+	// The web app, the invitation pages and the app's connections, over plain HTTP.
+	Web string `toml:"web"`
+
+	// Other XMPP apps; the connection turns to TLS before anything is said (STARTTLS). "" for none.
+	Clients string `toml:"clients"`
+
+	// Other XMPP apps that begin with TLS at once. "" for none.
+	ClientsTLS string `toml:"clients_tls"`
+}
+
+// TLS is how the server proves its name to XMPP apps.
+type TLS struct {
+	// The file with the certificate and those between it and its authority, and the file with its private key, both as
+	// PEM. They are read again when they change. Without them the server makes a certificate of its own, which apps accept
+	// only after asking.
+	Certificate string `toml:"certificate"`
+	Key         string `toml:"key"`
+}
+
+// Accounts is how accounts are kept.
+type Accounts struct {
+	// How often a password is hashed before it is stored, 4096 or more. A change counts for passwords set from then on.
+	Iterations int `toml:"iterations"`
+}
+
+// Limits bounds what one account may take.
+type Limits struct {
+	// How many apps and browser windows of one account may be connected at once, 1 to 1000. One more ends the one that has
+	// been away longest.
+	Sessions int `toml:"sessions"`
+
+	// The longest message that is taken, in bytes, 10000 to 4194304.
+	Stanza int `toml:"stanza"`
+}
+
+// Log is what the server tells while it runs, on its standard error.
+type Log struct {
+	// What is worth a line: "debug", "info", "warn" or "error". Lines at info have no address and no text of anybody.
+	Level string `toml:"level"`
+
+	// "text" for people, "json" for machines.
+	Format string `toml:"format"`
+}
+
+// Defaults returns the values of all options that are not set, for the domain of that name. Only Web.URL is left open:
+// it depends on what is set.
+func Defaults(domain string) Config {
+	host := ""
+	if domain == "localhost" {
+		host = "127.0.0.1"
+	}
+	return Config{
+		Domain:   domain,
+		Data:     "./data",
+		Listen:   Listen{Web: host + ":8080", Clients: host + ":5222", ClientsTLS: host + ":5223"},
+		Accounts: Accounts{Iterations: 10_000},
+		Limits:   Limits{Sessions: 20, Stanza: 256 << 10},
+		Log:      Log{Level: "info", Format: "text"},
+	}
+}
+
+// Socket is the path of the socket over which the commands talk to the running server.
+func (c Config) Socket() string { return filepath.Join(c.Data, "control.sock") }
+
+// Proxies returns TrustedProxies as networks.
+func (w Web) Proxies() []netip.Prefix {
+	var list []netip.Prefix
+	for _, s := range w.TrustedProxies {
+		if p, err := parseNetwork(s); err == nil { // checked by Load
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Handler returns a handler that writes log lines to w as configured.
+func (l Log) Handler(w io.Writer) slog.Handler {
+	o := &slog.HandlerOptions{Level: levels[l.Level]}
+	if l.Format == "json" {
+		return slog.NewJSONHandler(w, o)
+	}
+	return slog.NewTextHandler(w, o)
+}
+
+// levels are the values of Log.Level.
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+// parseNetwork reads an address or a network.
+func parseNetwork(s string) (netip.Prefix, error) {
+	if strings.Contains(s, "/") {
+		p, err := netip.ParsePrefix(s)
+		return p.Masked(), err
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(a, a.BitLen()), nil
+}
