@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Log-in: XEP-0388 v1.0.4 (SASL2) with XEP-0386 v1.1.0 (Bind 2), XEP-0198 acknowledgements switched on
+// within it, and XEP-0484 v0.2.0 (FAST): a token in place of the password from the second time on.
+import { attr, child, children, childText, elements, type Element, text, x } from '../xml/element';
+import { fromBase64, toBase64, utf8 } from './bytes';
+import { SaslError, StreamError, Unreachable } from './errors';
+import { HT, htInitial, htVerify } from './ht';
+import { NS_BIND2, NS_FAST, NS_LIMITS, NS_SASL, NS_SASL2, NS_SM } from './ns';
+import { Scram } from './scram';
+import type { Dial } from './socket';
+import { Stream } from './stream';
+import { features, Wire } from './wire';
+
+export type Credential =
+  | { readonly kind: 'password'; readonly password: string }
+  /** A FAST token; count grows with every try (XEP-0484 §3.4). */
+  | { readonly kind: 'token'; readonly secret: string; readonly count: number }
+  /** The one-time code of a sign-up: used like a token, once. */
+  | { readonly kind: 'code'; readonly secret: string };
+
+export interface UserAgent {
+  readonly id: string; // UUID v4, one per installation
+  readonly software: string;
+  readonly device: string;
+}
+
+export interface LogIn {
+  readonly url: string; // of the WebSocket
+  readonly dial: Dial;
+  readonly name: string; // the part of the address before @
+  readonly domain: string;
+  readonly credential: Credential;
+  readonly agent: UserAgent;
+  readonly deadline?: number; // ms for all of it; 0 or missing: 10 s
+}
+
+export interface Token {
+  readonly secret: string;
+  readonly expires: number; // ms since 1970
+}
+
+const DEADLINE = 10_000; // ms
+
+/**
+ * logIn opens a stream and binds it. It asks for a token unless it came with one; token is a new one where the server
+ * gave one, and replaces the one used.
+ * Rejects with a SaslError (refused), a StreamError, or Unreachable.
+ */
+export async function logIn(o: LogIn): Promise<{ stream: Stream; token: Token | undefined }> {
+  return negotiate(o, async (wire, offer) => {
+    const bind = x(NS_BIND2, 'bind', {}, x(NS_BIND2, 'tag', {}, o.agent.software), x(NS_SM, 'enable'));
+    const ask = o.credential.kind !== 'token' && mechanisms(fast(offer)).includes(HT);
+    const success = await authenticate(wire, o, offer, bind, ask && x(NS_FAST, 'request-token', { mechanism: HT }));
+    const bound = child(success, NS_BIND2, 'bound');
+    if (!bound || !child(bound, NS_SM, 'enabled')) throw wire.fail('unsupported-feature');
+    const jid = childText(success, NS_SASL2, 'authorization-identifier')?.trim() ?? '';
+    if (!jid.includes('/')) throw wire.fail('bad-format');
+    const limits = child(await features(wire), NS_LIMITS, 'limits');
+    const max = Number(limits && childText(limits, NS_LIMITS, 'max-bytes'));
+    return { stream: new Stream(wire, jid, max > 0 ? max : undefined), token: tokenOf(success) };
+  });
+}
+
+/** invalidate makes the server forget the token (XEP-0484 §3.6). */
+export async function invalidate(o: LogIn & { credential: { kind: 'token' } }): Promise<void> {
+  await negotiate(o, async (wire, offer) => {
+    await authenticate(wire, o, offer);
+    wire.close();
+  });
+}
+
+async function negotiate<T>(o: LogIn, run: (wire: Wire, offer: Element) => Promise<T>): Promise<T> {
+  const wire = new Wire(o.dial, o.url);
+  // A server that falls silent must not keep the person waiting.
+  const timer = setTimeout(() => wire.cut('no answer in time'), o.deadline || DEADLINE);
+  try {
+    // FAST needs the address beforehand (XEP-0484 §4.1); it is told over secure connections only.
+    const from = isSecure(o.url) ? `${o.name}@${o.domain}` : undefined;
+    await wire.open({ to: o.domain, from, version: '1.0' });
+    const offer = child(await features(wire), NS_SASL2, 'authentication');
+    if (!offer) throw wire.fail('unsupported-feature');
+    return await run(wire, offer);
+  } catch (e) {
+    wire.cut('log-in failed');
+    throw e;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function authenticate(wire: Wire, o: LogIn, offer: Element, ...inline: (Element | false)[]): Promise<Element> {
+  const exchange = await begin(o, offer);
+  const c = o.credential;
+  wire.send(
+    x(
+      NS_SASL2,
+      'authenticate',
+      { mechanism: exchange.mechanism },
+      x(NS_SASL2, 'initial-response', {}, toBase64(exchange.initial)),
+      x(
+        NS_SASL2,
+        'user-agent',
+        { id: o.agent.id },
+        x(NS_SASL2, 'software', {}, o.agent.software),
+        x(NS_SASL2, 'device', {}, o.agent.device),
+      ),
+      ...inline,
+      c.kind === 'token' && x(NS_FAST, 'fast', { count: String(c.count), invalidate: inline.length === 0 ? 'true' : undefined }),
+      c.kind === 'code' && x(NS_FAST, 'fast', { count: '1' }),
+    ),
+  );
+  for (;;) {
+    const el = await wire.next();
+    if (el.ns !== NS_SASL2) throw wire.fail('bad-format');
+    switch (el.name) {
+      case 'challenge':
+        wire.send(x(NS_SASL2, 'response', {}, toBase64(utf8(await exchange.respond(decode(text(el)))))));
+        break;
+      case 'success':
+        // XEP-0388 §2.6.1; a server that cannot prove that it knows the secret is not ours.
+        if (!(await exchange.verify(childText(el, NS_SASL2, 'additional-data') ?? ''))) throw new SaslError('server-not-proven');
+        return el;
+      case 'failure':
+        throw new SaslError(elements(el).find((e) => e.ns === NS_SASL && e.name !== 'text')?.name ?? 'not-authorized');
+      default:
+        throw new SaslError('further-steps', el.name); // <continue/>: no second factor is known here
+    }
+  }
+}
+
+interface Exchange {
+  readonly mechanism: string;
+  readonly initial: Uint8Array;
+  respond(challenge: string): Promise<string>;
+  verify(data: string): Promise<boolean>;
+}
+
+async function begin(o: LogIn, offer: Element): Promise<Exchange> {
+  const c = o.credential;
+  if (c.kind !== 'password') {
+    // Not offered now is no reason to give up the token.
+    if (!mechanisms(fast(offer)).includes(HT)) throw new Unreachable('no log-in by token offered');
+    return {
+      mechanism: HT,
+      initial: await htInitial(o.name, c.secret),
+      respond: () => Promise.reject(new SaslError('malformed-request', 'challenge')),
+      verify: (data) => htVerify(c.secret, raw(data)),
+    };
+  }
+  const offered = mechanisms(offer);
+  const hash = (['SHA-256', 'SHA-1'] as const).find((h) => offered.includes(`SCRAM-${h}`));
+  if (!hash) throw new SaslError('invalid-mechanism', offered.join(' '));
+  const scram = new Scram(hash, o.name, c.password);
+  return {
+    mechanism: `SCRAM-${hash}`,
+    initial: utf8(scram.first()),
+    respond: (challenge) => scram.final(challenge),
+    verify: async (data) => scram.verify(decode(data)),
+  };
+}
+
+function fast(offer: Element): Element | undefined {
+  const inline = child(offer, NS_SASL2, 'inline');
+  return inline && child(inline, NS_FAST, 'fast');
+}
+
+function mechanisms(el: Element | undefined): string[] {
+  return el ? children(el, el.ns, 'mechanism').map(text) : [];
+}
+
+function tokenOf(success: Element): Token | undefined {
+  const el = child(success, NS_FAST, 'token');
+  if (!el || attr(el, 'token') === '') return undefined;
+  return { secret: attr(el, 'token'), expires: Date.parse(attr(el, 'expiry')) || 0 };
+}
+
+function raw(base64: string): Uint8Array {
+  try {
+    return fromBase64(base64.trim());
+  } catch {
+    throw new StreamError('bad-format', 'base64');
+  }
+}
+
+function decode(base64: string): string {
+  return new TextDecoder().decode(raw(base64));
+}
+
+function isSecure(url: string): boolean {
+  const u = new URL(url);
+  return u.protocol === 'wss:' || ['localhost', '127.0.0.1', '[::1]'].includes(u.hostname);
+}

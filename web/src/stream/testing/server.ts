@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A small server in memory for tests: enough of SASL2, Bind 2, FAST, acknowledgements, contacts and
+// messages to run the app against, and switches to make it misbehave. Not the measure of anything: the
+// measure is the real server.
+import { attr, child, childText, elements, type Element, text, x } from '../../xml/element';
+import { parse } from '../../xml/parse';
+import { serialize } from '../../xml/serialize';
+import { fromBase64, hmac, toBase64, utf8 } from '../bytes';
+import type { Dial, Socket } from '../socket';
+
+const C = 'jabber:client';
+const S2 = 'urn:xmpp:sasl:2';
+const FAST = 'urn:xmpp:fast:0';
+const SM = 'urn:xmpp:sm:3';
+const ROSTER = 'jabber:iq:roster';
+const ERRORS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
+
+interface Item {
+  name: string;
+  subscription: 'none' | 'to' | 'from' | 'both';
+  ask: boolean;
+}
+
+export class FakeAccount {
+  readonly tokens = new Set<string>();
+  readonly codes = new Set<string>();
+  readonly roster = new Map<string, Item>();
+  readonly offline: Element[] = [];
+  readonly pending = new Set<string>(); // who asks
+  disabled = false;
+
+  constructor(readonly address: string, public password: string) {}
+}
+
+export class FakeServer {
+  readonly accounts = new Map<string, FakeAccount>();
+  readonly connections = new Set<Connection>();
+  /** What clients sent after they had logged in, acknowledgements left out. */
+  readonly received: Element[] = [];
+  readonly tries: string[] = []; // mechanisms of all log-ins
+  reachable = true;
+  silent = false; // takes stanzas and does not acknowledge or deliver them
+  now = (): number => Date.now();
+  private resources = 0;
+
+  constructor(readonly domain = 'kith.example') {}
+
+  add(name: string, password = 'correct horse'): FakeAccount {
+    const account = new FakeAccount(`${name}@${this.domain}`, password);
+    this.accounts.set(name, account);
+    return account;
+  }
+
+  /** Makes two accounts contacts of each other. */
+  befriend(a: string, b: string): void {
+    for (const [one, two] of [[a, b], [b, a]] as const) {
+      this.accounts.get(one)?.roster.set(`${two}@${this.domain}`, { name: '', subscription: 'both', ask: false });
+    }
+  }
+
+  readonly dial: Dial = () => {
+    const connection: Connection = new Connection(this, () => this.connections.delete(connection), ++this.resources);
+    if (this.reachable) {
+      this.connections.add(connection);
+      queueMicrotask(() => connection.socket.onopen?.());
+    } else queueMicrotask(() => connection.cut());
+    return connection.socket;
+  };
+
+  /** The sockets are gone, without a word. */
+  cut(): void {
+    for (const c of this.connections) c.cut();
+  }
+
+  online(bare: string): Connection[] {
+    return [...this.connections].filter((c) => c.account?.address === bare && c.available);
+  }
+
+  /** Delivers a stanza from anybody to the account it is for. */
+  route(el: Element): void {
+    const to = attr(el, 'to');
+    const bare = to.split('/')[0] ?? '';
+    const account = this.accounts.get(bare.split('@')[0] ?? '');
+    const sessions = this.online(bare);
+    const hit = sessions.filter((c) => c.jid === to);
+    const targets = hit.length > 0 ? hit : to.includes('/') && el.name !== 'message' ? [] : sessions;
+    for (const c of targets) c.deliver(el);
+    if (targets.length > 0 || el.name !== 'message') return;
+    if (account && bare.endsWith(`@${this.domain}`)) {
+      if (childText(el, C, 'body') === undefined && !child(el, 'urn:xmpp:receipts', 'received')) return;
+      const stamp = new Date(this.now()).toISOString();
+      account.offline.push({ ...el, children: [...el.children, x('urn:xmpp:delay', 'delay', { stamp, from: this.domain })] });
+    } else if (attr(el, 'type') !== 'error') {
+      this.route(bounce(el, 'cancel', 'service-unavailable'));
+    }
+  }
+}
+
+function bounce(el: Element, type: string, condition: string): Element {
+  const attrs = { ...el.attrs, type: 'error', from: attr(el, 'to'), to: attr(el, 'from') };
+  return { ...el, attrs, children: [...el.children, x(C, 'error', { type }, x(ERRORS, condition))] };
+}
+
+export class Connection {
+  readonly socket: Socket;
+  account: FakeAccount | undefined;
+  jid = '';
+  available = false;
+  presence: Element | undefined;
+  sent = 0;
+  acked = 0; // the client's last h
+  private taken = 0;
+  private over = false;
+  private scram: { name: string; first: string; nonce: string; salt: string } | undefined;
+  private request: Element | undefined;
+  private turn = Promise.resolve();
+
+  constructor(private readonly server: FakeServer, private readonly gone: () => void, private readonly n: number) {
+    this.socket = {
+      send: (data) => {
+        if (!this.over) this.turn = this.turn.then(() => this.receive(parse(data)));
+      },
+      close: () => this.cut(),
+      onopen: null,
+      onmessage: null,
+      onclose: null,
+    };
+  }
+
+  /** Writes an element; frames arrive later, as they do. */
+  write(el: Element): void {
+    const data = serialize(el);
+    queueMicrotask(() => {
+      if (!this.over) this.socket.onmessage?.(data);
+    });
+  }
+
+  deliver(el: Element): void {
+    this.sent++;
+    this.write(el);
+  }
+
+  cut(): void {
+    if (this.over) return;
+    this.over = true;
+    this.gone();
+    if (this.available) this.leave();
+    queueMicrotask(() => this.socket.onclose?.());
+  }
+
+  private async receive(el: Element): Promise<void> {
+    if (this.over) return;
+    if (el.name === 'open') {
+      this.write(x(el.ns, 'open', { from: this.server.domain, id: String(this.n), version: '1.0' }));
+      if (attr(el, 'to') !== this.server.domain) return this.fail('host-unknown');
+      this.write(this.features());
+    } else if (el.name === 'close') {
+      this.cut();
+    } else if (el.ns === S2) {
+      await this.sasl(el);
+    } else if (el.ns === SM) {
+      if (el.name === 'a') this.acked = Number(attr(el, 'h'));
+      else if (!this.server.silent) this.write(x(SM, 'a', { h: String(this.taken) }));
+    } else if (el.ns === C && this.account && !this.server.silent) {
+      this.taken++;
+      this.server.received.push(el);
+      this.stanza({ ...el, attrs: { ...el.attrs, from: this.jid } });
+    }
+  }
+
+  fail(condition: string): void {
+    this.write(x('http://etherx.jabber.org/streams', 'error', {}, x('urn:ietf:params:xml:ns:xmpp-streams', condition)));
+    queueMicrotask(() => queueMicrotask(() => this.cut()));
+  }
+
+  private features(): Element {
+    const m = (name: string): Element => x(S2, 'mechanism', {}, name);
+    return x(
+      'http://etherx.jabber.org/streams',
+      'features',
+      {},
+      x(
+        S2,
+        'authentication',
+        {},
+        m('SCRAM-SHA-256'),
+        m('SCRAM-SHA-1'),
+        x(
+          S2,
+          'inline',
+          {},
+          x('urn:xmpp:bind:0', 'bind', {}, x('urn:xmpp:bind:0', 'inline', {}, x('urn:xmpp:bind:0', 'feature', { var: SM }))),
+          x(FAST, 'fast', {}, x(FAST, 'mechanism', {}, 'HT-SHA-256-NONE')),
+        ),
+      ),
+    );
+  }
+
+  private async sasl(el: Element): Promise<void> {
+    if (el.name === 'authenticate') {
+      this.request = el;
+      const mechanism = attr(el, 'mechanism');
+      this.server.tries.push(mechanism);
+      const initial = new TextDecoder().decode(fromBase64(childText(el, S2, 'initial-response') ?? ''));
+      if (mechanism.startsWith('HT-')) return this.token(childText(el, S2, 'initial-response') ?? '');
+      const first = initial.slice(3);
+      const name = /n=([^,]*)/.exec(first)?.[1] ?? '';
+      const nonce = `${/r=(.*)$/.exec(first)?.[1] ?? ''}server`;
+      const salt = toBase64(utf8('salt'));
+      this.scram = { name, first: `${first},r=${nonce},s=${salt},i=4096`, nonce, salt };
+      this.write(x(S2, 'challenge', {}, toBase64(utf8(`r=${nonce},s=${salt},i=4096`))));
+    } else if (el.name === 'response') await this.proof(new TextDecoder().decode(fromBase64(text(el))));
+  }
+
+  private async proof(final: string): Promise<void> {
+    const hash = attr(this.request ?? x('', ''), 'mechanism') === 'SCRAM-SHA-1' ? 'SHA-1' : 'SHA-256';
+    const account = this.server.accounts.get(this.scram?.name ?? '');
+    const base = await crypto.subtle.importKey('raw', utf8(account?.password ?? ''), 'PBKDF2', false, ['deriveBits']);
+    const bits = { name: 'PBKDF2', hash, salt: utf8('salt'), iterations: 4096 };
+    const salted = new Uint8Array(await crypto.subtle.deriveBits(bits, base, hash === 'SHA-1' ? 160 : 256));
+    const [bare = '', p = ''] = final.split(',p=');
+    const auth = utf8(`${this.scram?.first ?? ''},${bare}`);
+    const clientKey = await hmac(hash, salted, utf8('Client Key'));
+    const signature = await hmac(hash, new Uint8Array(await crypto.subtle.digest(hash, clientKey)), auth);
+    const want = toBase64(clientKey.map((b, i) => b ^ (signature[i] ?? 0)));
+    const server = await hmac(hash, await hmac(hash, salted, utf8('Server Key')), auth);
+    if (!account || p !== want) return this.refuse('not-authorized');
+    this.succeed(account, `v=${toBase64(server)}`);
+  }
+
+  private async token(initial: string): Promise<void> {
+    const raw = fromBase64(initial);
+    const zero = raw.indexOf(0);
+    const account = this.server.accounts.get(new TextDecoder().decode(raw.slice(0, zero)));
+    for (const secret of [...(account?.tokens ?? []), ...(account?.codes ?? [])]) {
+      if (toBase64(await hmac('SHA-256', utf8(secret), utf8('Initiator'))) !== toBase64(raw.slice(zero + 1))) continue;
+      account?.codes.delete(secret);
+      const fast = this.request && child(this.request, FAST, 'fast');
+      if (fast && attr(fast, 'invalidate') === 'true') account?.tokens.delete(secret);
+      const answer = await hmac('SHA-256', utf8(secret), utf8('Responder'));
+      if (account) return this.succeed(account, String.fromCharCode(...answer));
+    }
+    this.refuse('not-authorized');
+  }
+
+  private refuse(condition: string): void {
+    this.write(x(S2, 'failure', {}, x('urn:ietf:params:xml:ns:xmpp-sasl', condition)));
+  }
+
+  private succeed(account: FakeAccount, data: string): void {
+    if (account.disabled) return this.refuse('account-disabled');
+    this.account = account;
+    const bind = this.request && child(this.request, 'urn:xmpp:bind:0', 'bind');
+    this.jid = bind ? `${account.address}/Kith.${this.n}` : account.address;
+    let token: Element | undefined;
+    if (this.request && child(this.request, FAST, 'request-token')) {
+      const secret = crypto.randomUUID();
+      account.tokens.add(secret);
+      token = x(FAST, 'token', { token: secret, expiry: new Date(this.server.now() + 21 * 86_400_000).toISOString() });
+    }
+    this.write(
+      x(
+        S2,
+        'success',
+        {},
+        x(S2, 'additional-data', {}, btoa(data)),
+        x(S2, 'authorization-identifier', {}, this.jid),
+        bind && x('urn:xmpp:bind:0', 'bound', {}, x(SM, 'enabled')),
+        token,
+      ),
+    );
+    this.write(x('http://etherx.jabber.org/streams', 'features'));
+  }
+
+  private stanza(el: Element): void {
+    const to = attr(el, 'to');
+    if (el.name === 'message') this.server.route(el);
+    else if (el.name === 'presence') this.presenceStanza(el, to);
+    else if (to === '' || to === this.server.domain || to === this.account?.address) this.query(el);
+    else this.server.route(el);
+  }
+
+  private query(el: Element): void {
+    if (attr(el, 'type') !== 'get' && attr(el, 'type') !== 'set') return;
+    const payload = elements(el)[0] ?? x('', '');
+    const from = attr(el, 'to') || undefined;
+    const answer = (...children: Element[]): void =>
+      this.deliver(x(C, 'iq', { type: 'result', id: attr(el, 'id'), to: this.jid, from }, ...children));
+    const account = this.account;
+    if (!account) return;
+    if (payload.ns === ROSTER && attr(el, 'type') === 'get') {
+      answer(x(ROSTER, 'query', { ver: '1' }, ...[...account.roster.keys()].map((j) => this.item(account, j))));
+    } else if (payload.ns === ROSTER) {
+      const item = elements(payload)[0] ?? x('', '');
+      const jid = attr(item, 'jid');
+      answer();
+      if (attr(item, 'subscription') === 'remove') {
+        account.roster.delete(jid);
+        this.push(account, x(ROSTER, 'item', { jid, subscription: 'remove' }));
+      } else {
+        const old = account.roster.get(jid) ?? { name: '', subscription: 'none', ask: false };
+        account.roster.set(jid, { ...old, name: attr(item, 'name') });
+        this.push(account, this.item(account, jid));
+      }
+    } else if (payload.ns === 'jabber:iq:register') {
+      account.password = childText(payload, 'jabber:iq:register', 'password') ?? '';
+      account.tokens.clear();
+      answer();
+    } else if (payload.ns === 'http://jabber.org/protocol/commands') {
+      answer(invitation(this.server.domain));
+    } else {
+      this.deliver(bounce(el, 'cancel', 'service-unavailable'));
+    }
+  }
+
+  private item(account: FakeAccount, jid: string): Element {
+    const i = account.roster.get(jid);
+    return x(ROSTER, 'item', { jid, name: i?.name || undefined, subscription: i?.subscription, ask: i?.ask ? 'subscribe' : undefined });
+  }
+
+  private push(account: FakeAccount, item: Element): void {
+    for (const c of this.server.connections) {
+      if (c.account !== account || !c.jid.includes('/')) continue;
+      c.deliver(x(C, 'iq', { type: 'set', id: crypto.randomUUID(), to: c.jid }, x(ROSTER, 'query', { ver: '2' }, item)));
+    }
+  }
+
+  private presenceStanza(el: Element, to: string): void {
+    const me = this.account;
+    if (!me) return;
+    const type = attr(el, 'type');
+    if (to === '') {
+      this.presence = el;
+      if (type === 'unavailable') return this.leave();
+      const first = !this.available;
+      this.available = true;
+      this.broadcast(el);
+      if (!first) return;
+      for (const [jid, i] of me.roster) {
+        if (i.subscription !== 'both' && i.subscription !== 'to') continue;
+        for (const c of this.server.online(jid)) if (c.presence) this.deliver({ ...c.presence, attrs: { from: c.jid, to: this.jid } });
+      }
+      for (const who of me.pending) this.deliver(x(C, 'presence', { type: 'subscribe', from: who, to: me.address }));
+      for (const m of me.offline.splice(0)) this.deliver(m);
+      return;
+    }
+    this.subscription(me, to, type, el);
+  }
+
+  private subscription(me: FakeAccount, to: string, type: string, el: Element): void {
+    const other = this.server.accounts.get(to.split('@')[0] ?? '');
+    if (!other) return;
+    const mine = me.roster.get(to) ?? { name: '', subscription: 'none', ask: false };
+    const theirs = other.roster.get(me.address) ?? { name: '', subscription: 'none', ask: false };
+    if (type === 'subscribe') {
+      me.roster.set(to, { ...mine, ask: true });
+      other.pending.add(me.address);
+      for (const c of this.server.online(to)) c.deliver({ ...el, attrs: { type, from: me.address, to } });
+    } else if (type === 'subscribed') {
+      me.pending.delete(to);
+      me.roster.set(to, { ...mine, subscription: mine.subscription === 'to' || mine.subscription === 'both' ? 'both' : 'from' });
+      other.roster.set(me.address, { ...theirs, ask: false, subscription: theirs.subscription === 'from' || theirs.subscription === 'both' ? 'both' : 'to' });
+      this.push(other, this.item(other, me.address));
+    } else if (type === 'unsubscribed') me.pending.delete(to);
+    else return;
+    this.push(me, this.item(me, to));
+    if (type === 'subscribed' && this.presence) for (const c of this.server.online(to)) c.deliver({ ...this.presence, attrs: { from: this.jid, to } });
+  }
+
+  private leave(): void {
+    this.available = false;
+    this.broadcast(x(C, 'presence', { type: 'unavailable' }));
+  }
+
+  private broadcast(el: Element): void {
+    for (const [jid, i] of this.account?.roster ?? []) {
+      if (i.subscription !== 'both' && i.subscription !== 'from') continue;
+      for (const c of this.server.online(jid)) c.deliver({ ...el, attrs: { ...el.attrs, from: this.jid, to: jid } });
+    }
+  }
+}
+
+function invitation(domain: string): Element {
+  const field = (name: string, value: string): Element => x('jabber:x:data', 'field', { var: name }, x('jabber:x:data', 'value', {}, value));
+  const form = x(
+    'jabber:x:data',
+    'x',
+    { type: 'result' },
+    field('uri', `xmpp:${domain}?register;preauth=TOKEN`),
+    field('landing-url', `https://${domain}/invite/TOKEN`),
+    field('expire', '2030-01-02T03:04:05Z'),
+  );
+  return x('http://jabber.org/protocol/commands', 'command', { node: 'urn:xmpp:invite#invite', status: 'completed' }, form);
+}
