@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package xmlstream
+
+import "strings"
+
+// Parse reads a document of one element, such as a WebSocket frame (RFC 7395 §3.3.3) or a stored stanza. It begins
+// with '<'; white space may follow the element. An element without a namespace is NSClient, as in Raw. Errors are
+// *SyntaxError.
+func Parse(doc string, l Limits) (*Element, error) {
+	if len(doc) > l.Bytes {
+		return nil, overLimit("element too long")
+	}
+	if doc == "" {
+		return nil, illFormed("empty document")
+	}
+	nodes := strings.Count(doc, "<") - strings.Count(doc, "</")
+	p := Parser{
+		limits: l, buf: []byte(doc), single: doc, content: NSClient,
+		nodes: make([]node, 0, max(0, min(nodes, l.Nodes))),
+		attrs: make([]attr, 0, min(strings.Count(doc, "="), l.Nodes)),
+		stack: make([]frame, 0, 8),
+	}
+	tok, err := p.next()
+	if err == ErrMore {
+		return nil, illFormed("document is not complete")
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range p.buf[p.start:] {
+		if classes[c]&isSpace == 0 {
+			return nil, illFormed("text behind the document")
+		}
+	}
+	return tok.Element, nil
+}
+
+// ParseRaw reads the elements of r. They are the children of the Node it returns, whose own name means nothing.
+func ParseRaw(r Raw) (Node, error) {
+	const begin, end = "<x>", "</x>"
+	doc := begin + string(r) + end
+	const most = 1 << 30
+	e, err := Parse(doc, Limits{Bytes: most, Depth: most, Attrs: most >> 15, Nodes: most})
+	if err != nil {
+		return Node{}, err
+	}
+	return e.Root(), nil
+}
