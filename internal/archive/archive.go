@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package archive keeps every account's messages: what XEP-0313 v1.1.3 lets its owner read again, which of them wait
+// for a device, and which are still on their way to the next account or server.
+//
+// An Entry is one message in one account's archive, as the bytes of its stanza; a message between two accounts of
+// this server is two entries. Its ID is the time at which it was recorded, made unique: ids of one owner grow without
+// exception, and become visible in their order, because they are given inside the acts of the one writer. Outside of
+// the server an id is a text of 13 letters and digits that sorts like the number.
+//
+// A message that no device could take is marked as waiting, in the act that records it. Beside the marks stands, for
+// each owner, the id up to which the devices have taken all others; it is saved now and then, so after a crash a
+// few messages may come to a device twice, and none is lost.
+//
+// A message that goes on after it was recorded for its sender is in transit: the row is written in the act that
+// records the sender's entry and removed in the act that records the recipient's (or when another server has it).
+// Rows that a crash has left are sent on again at the start, and TakeTransit tells which were there already.
+//
+// Everything hangs on the account's row and goes with it. Ids of accounts are never used for another account.
+// An Archive may be used by many goroutines.
+package archive
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// ErrUnknown says that there is no entry with the id.
+var ErrUnknown = errors.New("archive: unknown id")
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// Schema returns the tables. They refer to account(id), so the schema of the accounts comes first.
+func Schema() db.Schema { return db.Schema{Name: "archive", FS: schema} }
+
+// Entry is one message in one account's archive.
+type Entry struct {
+	Owner   int64   // the account's id
+	ID      ID      // 0 in an entry that has none yet
+	Peer    jid.JID // bare: who the message is to or from, whichever is not the owner
+	Sent    bool    // by the owner; else received
+	Waiting bool    // marked: no device took it
+	Raw     xmlstream.Raw
+}
+
+// cached bounds what an Archive remembers of owners and of peers, each.
+const cached = 16384
+
+// Archive is the service.
+type Archive struct {
+	db  *db.DB
+	now func() time.Time
+
+	mu    sync.Mutex // guards those below
+	last  map[int64]ID
+	floor ID // no less than any id that was in last
+	peers map[peer]int64
+}
+
+type peer struct {
+	owner   int64
+	address string
+}
+
+// New returns the archive in d. Entries are dated by now.
+func New(d *db.DB, now func() time.Time) *Archive {
+	return &Archive{db: d, now: now, last: map[int64]ID{}, peers: map[peer]int64{}}
+}
+
+// NextID gives an id to a message of owner that Append will record in the same act: it stands in the stanza itself
+// (XEP-0359), so it must be known before. It is greater than all that owner ever had: now, or one more than the last
+// one where the clock stands still or goes back. If the act fails, the id is never given again.
+func (a *Archive) NextID(tx *db.Tx, owner int64) (ID, error) {
+	a.mu.Lock()
+	last, ok := a.last[owner]
+	floor := a.floor
+	a.mu.Unlock()
+	if !ok {
+		// An owner may have deleted newer entries than there are now; what was taken still counts.
+		const q = `
+			SELECT COALESCE((SELECT id FROM archive WHERE owner = $1 ORDER BY id DESC LIMIT 1), 0),
+			       COALESCE((SELECT id FROM archive_taken WHERE owner = $1), 0)`
+		var taken ID
+		if err := tx.QueryRow(q, owner).Scan(&last, &taken); err != nil {
+			return 0, fmt.Errorf("last archive id of %d: %w", owner, err)
+		}
+		last = max(last, taken, floor)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !ok && len(a.last) >= cached {
+		for _, last := range a.last {
+			a.floor = max(a.floor, last)
+		}
+		clear(a.last)
+	}
+	id := max(last+1, ID(a.now().UnixMicro()))
+	a.last[owner] = id
+	return id, nil
+}
+
+// Append records e and returns its id: e.ID, which NextID gave in this act, or a new one where that is 0.
+func (a *Archive) Append(tx *db.Tx, e Entry) (ID, error) {
+	if e.ID == 0 {
+		id, err := a.NextID(tx, e.Owner)
+		if err != nil {
+			return 0, err
+		}
+		e.ID = id
+	}
+	with, err := a.peer(tx, e.Owner, e.Peer.Bare().String())
+	if err != nil {
+		return 0, err
+	}
+	const q = "INSERT INTO archive (owner, id, peer, sent, waiting, raw) VALUES ($1, $2, $3, $4, $5, $6)"
+	if _, err := tx.Exec(q, e.Owner, int64(e.ID), with, e.Sent, e.Waiting, string(e.Raw)); err != nil {
+		return 0, fmt.Errorf("append to archive of %d: %w", e.Owner, err)
+	}
+	return e.ID, nil
+}
+
+// peer returns the number of address in the archive of owner; a new one gets the next.
+func (a *Archive) peer(tx *db.Tx, owner int64, address string) (int64, error) {
+	key := peer{owner, address}
+	a.mu.Lock()
+	id, ok := a.peers[key]
+	a.mu.Unlock()
+	if ok {
+		return id, nil
+	}
+	const q = `
+		INSERT INTO archive_peer (owner, address, id)
+		SELECT $1, $2, COALESCE(MAX(id), 0) + 1 FROM archive_peer WHERE owner = $1
+		ON CONFLICT (owner, address) DO UPDATE SET address = excluded.address
+		RETURNING id`
+	if err := tx.QueryRow(q, owner, address).Scan(&id); err != nil {
+		return 0, fmt.Errorf("peer in archive of %d: %w", owner, err)
+	}
+	tx.After(func() { // not before: the row may be undone
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if len(a.peers) >= cached {
+			clear(a.peers)
+		}
+		a.peers[key] = id
+	})
+	return id, nil
+}
+
+// columns are those that scan reads.
+const columns = "a.owner, a.id, p.address, a.sent, a.waiting, a.raw FROM archive a JOIN archive_peer p ON p.owner = a.owner AND p.id = a.peer"
+
+// Get returns one entry, or ErrUnknown.
+func (a *Archive) Get(ctx context.Context, owner int64, id ID) (Entry, error) {
+	const q = "SELECT " + columns + " WHERE a.owner = $1 AND a.id = $2"
+	list, err := a.read(ctx, q, owner, int64(id))
+	if err != nil {
+		return Entry{}, err
+	}
+	if len(list) == 0 {
+		return Entry{}, ErrUnknown
+	}
+	return list[0], nil
+}
+
+// Page returns the first entries of owner after the one with the id after (0: from the beginning), limit at most,
+// in their order. There may or may not be an entry with that id.
+func (a *Archive) Page(ctx context.Context, owner int64, after ID, limit int) ([]Entry, error) {
+	const q = "SELECT " + columns + " WHERE a.owner = $1 AND a.id > $2 ORDER BY a.id LIMIT $3"
+	return a.read(ctx, q, owner, int64(after), limit)
+}
+
+func (a *Archive) read(ctx context.Context, q string, args ...any) (list []Entry, err error) {
+	err = a.db.Read(ctx, func(tx *db.ReadTx) (err error) {
+		list, err = collect(nil, tx, q, args...)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read archive: %w", err)
+	}
+	return list, nil
+}
+
+// collect appends the entries that q finds to list.
+func collect(list []Entry, tx *db.ReadTx, q string, args ...any) ([]Entry, error) {
+	rows, err := tx.Query(q, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var e Entry
+		var address string
+		if err := rows.Scan(&e.Owner, &e.ID, &address, &e.Sent, &e.Waiting, &e.Raw); err != nil {
+			return nil, err
+		}
+		if e.Peer, err = jid.Parse(address); err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, rows.Err()
+}
