@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"unicode/utf8"
+
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// A tcpReader feeds a parser from a connection.
+type tcpReader struct {
+	parser *xmlstream.Parser
+	full   bool // the last read filled its buffer: more is likely to be there
+	small  [smallReadSize]byte
+}
+
+func newTCPReader(l xmlstream.Limits) *tcpReader { return &tcpReader{parser: xmlstream.NewParser(l)} }
+
+// Read returns the next first-level element. Its errors end the stream, except for timeouts:
+//   - io.EOF: the peer ended the stream with its closing tag. The caller calls Close.
+//   - io.ErrUnexpectedEOF: the connection ended, the stream did not; it may be resumed (XEP-0198).
+//   - *xmlstream.SyntaxError, *Error: the peer broke a rule; ErrorFor has the answer for Close.
+//   - *PeerError: the peer sent a stream error.
+//   - ErrClosed: we closed or cut the stream.
+//   - others: of the network.
+//
+// After a Close from elsewhere it goes on reading until the peer has ended the stream too (RFC 6120 §4.4).
+func (s *Stream) Read() (*xmlstream.Element, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	tok, err := s.token()
+	switch {
+	case err != nil:
+		return nil, err
+	case tok.Kind == xmlstream.Close:
+		return nil, s.endOfPeer()
+	case tok.Kind == xmlstream.Open:
+		return nil, s.end(&Error{Condition: "bad-format", Text: "a second stream header"})
+	case tok.Element.Root().Is(xmlstream.NSStreams, "error"):
+		return nil, s.end(peerError(tok.Element.Root()))
+	}
+	return tok.Element, nil
+}
+
+// end notes why no more is read.
+func (s *Stream) end(err error) error {
+	s.ended = err
+	return err
+}
+
+// token returns what comes next. Of its errors, all but timeouts are the same ever after.
+func (s *Stream) token() (xmlstream.Token, error) {
+	if s.ended != nil {
+		return xmlstream.Token{}, s.ended
+	}
+	var tok xmlstream.Token
+	var err error
+	if s.tcp != nil {
+		tok, err = s.tcpToken()
+	} else {
+		tok, err = s.webSocketToken()
+	}
+	if err == nil {
+		return tok, nil
+	}
+	if s.down.Load() || s.suspended.Load() {
+		err = ErrClosed
+	}
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		return tok, err
+	}
+	return tok, s.end(err)
+}
+
+func (s *Stream) tcpToken() (xmlstream.Token, error) {
+	r := s.tcp
+	for {
+		tok, err := r.parser.Next()
+		if err != xmlstream.ErrMore {
+			return tok, err
+		}
+		if err := r.fill(s.conn()); err != nil {
+			return tok, err
+		}
+	}
+}
+
+// fill reads once. While nothing of an element is there, it waits with the small buffer only.
+func (r *tcpReader) fill(src io.Reader) error {
+	buf := r.small[:]
+	if r.full && r.parser.Buffered() > 0 {
+		big := getBuffer()
+		defer putBuffer(big)
+		buf = (*big)[:cap(*big)]
+	} else if r.parser.Buffered() == 0 {
+		r.parser.Release()
+	}
+	n, err := src.Read(buf)
+	r.full = n == len(buf)
+	if n > 0 {
+		r.parser.Feed(buf[:n])
+		return nil // an error will come again
+	}
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func (s *Stream) webSocketToken() (xmlstream.Token, error) {
+	for {
+		op, payload, err := s.frames.next(s.limits.Bytes)
+		if err != nil {
+			if e, ok := errors.AsType[*frameError](err); ok {
+				s.code = e.code
+			}
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return xmlstream.Token{}, err
+		}
+		switch op {
+		case opPing:
+			s.pong(payload)
+		case opPong:
+		case opClose:
+			return xmlstream.Token{}, s.peerWaved(payload)
+		default:
+			doc := string(payload)
+			s.frames.release()
+			return s.document(doc)
+		}
+	}
+}
+
+// document reads a message of a WebSocket, which is one element (RFC 7395 §3.3.3).
+func (s *Stream) document(doc string) (xmlstream.Token, error) {
+	if doc == "" || doc[0] != '<' {
+		return xmlstream.Token{}, &Error{Condition: "bad-format", Text: "a message must begin with <"}
+	}
+	el, err := xmlstream.Parse(doc, s.limits)
+	if err != nil {
+		if !utf8.ValidString(doc) { // RFC 6455 §8.1
+			s.code = codeInvalidData
+		}
+		return xmlstream.Token{}, err
+	}
+	tok := xmlstream.Token{Kind: xmlstream.Child, Element: el}
+	switch n := el.Root(); {
+	case n.Is(xmlstream.NSFraming, "open"):
+		tok.Kind = xmlstream.Open
+	case n.Is(xmlstream.NSFraming, "close"):
+		tok.Kind = xmlstream.Close
+	}
+	return tok, nil
+}
+
+// peerWaved answers a close frame (RFC 6455 §5.5.1). The stream was not ended by it (RFC 7395 §3.6).
+func (s *Stream) peerWaved(payload []byte) error {
+	code, err := closeCode(payload)
+	if err != nil {
+		s.code = codeProtocol
+		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+	}
+	s.writing.Lock()
+	s.wave(code)
+	s.writing.Unlock()
+	return io.ErrUnexpectedEOF
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package stream carries XML streams over TCP, TLS and WebSocket: their headers, first-level elements, restarts,
+// errors and end (RFC 6120 §4, §5; RFC 7395 over RFC 6455).
+//
+// A Stream is one connection's life. What is negotiated over it is its caller's business: a server does
+//
+//	s := stream.NewTCP(c, stream.Options{From: "kith.example"})
+//	h, err := s.Open()                       // the client's header, checked
+//	err = s.Reply(stream.Header{To: h.From}) // ours, with a new id
+//	err = s.WriteFeatures(features)
+//	for err == nil {
+//		el, err = s.Read()
+//		…
+//	}
+//	s.Close(stream.ErrorFor(err))
+//
+// and calls Restart and Open again after SASL and after StartTLS. All transports look alike from here: <open/> and
+// <close/> of a WebSocket are a header and an end, and the framing of RFC 6455 is done in this package, server side
+// and client side, without extensions.
+//
+// Who may call what: Open, Read, Restart, StartTLS and SetLimits belong to one goroutine, the reader. The other
+// writing methods belong to one goroutine at a time, the writer, which may be another one. Close, Cut, Suspend, the
+// deadlines and the getters may be called by anyone at any time. Pings of a WebSocket are answered while reading,
+// never in the middle of a write.
+//
+// A Stream starts no goroutine. While it is idle, it holds a read buffer of 512 bytes and nothing else.
+package stream
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// ErrClosed is returned by what is called after the stream was closed or cut from our side.
+var ErrClosed = errors.New("stream: closed")
+
+// Options say what a stream is before it is opened.
+type Options struct {
+	Client bool             // we are the initiating entity
+	From   string           // our domain, for headers that name no other; "" for a client
+	NS     string           // the content namespace (RFC 6120 §4.8.2); "" is jabber:client
+	Limits xmlstream.Limits // of what is read; the zero value is xmlstream.BeforeAuth
+	Secure bool             // a trusted proxy, or the way itself, protects the stream though TLS is not ours
+	Remote netip.Addr       // the peer's address where a trusted proxy knows better; else that of the connection
+}
+
+// A Stream is one XML stream, or one after the other after restarts, in both directions over one connection.
+type Stream struct {
+	o   Options
+	raw net.Conn                 // below TLS, if there is TLS
+	tls atomic.Pointer[tls.Conn] // nil without TLS
+
+	// The reader's.
+	reading sync.Mutex // held while reading; guards the five below
+	tcp     *tcpReader // nil on a WebSocket
+	frames  *frameReader
+	limits  xmlstream.Limits
+	ended   error  // why no more can be read; nil while it can
+	code    uint16 // with what the WebSocket is to be closed
+
+	// The writer's.
+	writing sync.Mutex // held during each write; guards the five below
+	opened  bool       // our header was sent
+	peer    string     // the address that the peer's header gave as its own
+	said    bool       // our end was sent, or must not be sent any more
+	waved   bool       // a close frame was sent
+	broken  error      // why no more can be written; nil while it can
+
+	answer    atomic.Pointer[[]byte]     // the last ping's payload that is still to be answered
+	closing   atomic.Bool                // Close or Suspend was called
+	timer     atomic.Pointer[time.Timer] // cuts a stream that is closing; nil before
+	suspended atomic.Bool                // Suspend was called
+	down      atomic.Bool                // the connection was closed by us
+}
+
+// NewTCP returns the stream over c, which is a TCP connection, or a *tls.Conn over one, and from now on belongs to
+// the stream.
+func NewTCP(c net.Conn, o Options) *Stream {
+	s := newStream(c, o)
+	s.tcp = newTCPReader(s.limits)
+	return s
+}
+
+// NewWebSocket returns the stream over a WebSocket after its handshake, see Upgrade. What br has buffered is taken
+// over, and br is not used any more; it may be nil.
+func NewWebSocket(c net.Conn, br *bufio.Reader, o Options) *Stream {
+	s := newStream(c, o)
+	s.frames = &frameReader{src: c, masked: !o.Client}
+	if br != nil {
+		b, _ := br.Peek(br.Buffered()) // cannot fail: so much is there
+		s.frames.take(b)
+	}
+	return s
+}
+
+func newStream(c net.Conn, o Options) *Stream {
+	if o.NS == "" {
+		o.NS = xmlstream.NSClient
+	}
+	if o.Limits == (xmlstream.Limits{}) {
+		o.Limits = xmlstream.BeforeAuth
+	}
+	s := &Stream{o: o, raw: c, limits: o.Limits, code: codeNormal}
+	if t, ok := c.(*tls.Conn); ok {
+		s.raw = t.NetConn()
+		s.tls.Store(t)
+	}
+	return s
+}
+
+// conn is the connection on which the stream's bytes travel.
+func (s *Stream) conn() net.Conn {
+	if t := s.tls.Load(); t != nil {
+		return t
+	}
+	return s.raw
+}
+
+// IsWebSocket says whether the stream runs over a WebSocket.
+func (s *Stream) IsWebSocket() bool { return s.frames != nil }
+
+// TLS returns the state of the stream's TLS, nil where there is none of ours. It waits for a handshake in progress.
+func (s *Stream) TLS() *tls.ConnectionState {
+	t := s.tls.Load()
+	if t == nil {
+		return nil
+	}
+	state := t.ConnectionState()
+	return &state
+}
+
+// Secure says whether what is sent is protected from those on the way: by our TLS, or as Options say.
+func (s *Stream) Secure() bool { return s.o.Secure || s.tls.Load() != nil }
+
+// RemoteAddr returns the peer's address, without its port; the zero Addr where the connection has none.
+func (s *Stream) RemoteAddr() netip.Addr {
+	if s.o.Remote.IsValid() {
+		return s.o.Remote
+	}
+	if a, ok := s.raw.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// SetReadDeadline sets the instant from which reads fail with a timeout; the zero Time is never. After a timeout
+// reading may go on, nothing is lost. It has no effect once the stream is being closed.
+func (s *Stream) SetReadDeadline(t time.Time) error {
+	if s.closing.Load() {
+		return nil
+	}
+	return s.raw.SetReadDeadline(t)
+}
+
+// SetWriteDeadline sets the instant from which writes fail with a timeout; the zero Time is never. A write that
+// failed so cuts the stream: the peer has a part of it. It has no effect once the stream is being closed.
+func (s *Stream) SetWriteDeadline(t time.Time) error {
+	if s.closing.Load() {
+		return nil
+	}
+	return s.raw.SetWriteDeadline(t)
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package xmpptest
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/sasl"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+const (
+	nsSASL    = "urn:ietf:params:xml:ns:xmpp-sasl"
+	nsSASL2   = "urn:xmpp:sasl:2"
+	nsBind    = "urn:ietf:params:xml:ns:xmpp-bind"
+	nsBind2   = "urn:xmpp:bind:0"
+	nsSession = "urn:ietf:params:xml:ns:xmpp-session"
+	nsFAST    = "urn:xmpp:fast:0"
+)
+
+// An AuthError is a <failure/> of the server.
+type AuthError struct {
+	Condition string // such as "not-authorized"
+	Raw       xmlstream.Raw
+}
+
+func (e *AuthError) Error() string { return "authentication failed: " + e.Condition }
+
+// A mechanism is the client's side of one exchange.
+type mechanism interface {
+	Initial() []byte
+	Respond(challenge []byte) ([]byte, error)
+	Verify(data []byte) error
+}
+
+// plain is the mechanism PLAIN (RFC 4616).
+type plain string
+
+func (p plain) Initial() []byte                { return []byte(p) }
+func (p plain) Respond([]byte) ([]byte, error) { return nil, errors.New("PLAIN has no challenge") }
+func (p plain) Verify([]byte) error            { return nil }
+
+// token is the mechanism HT-SHA-256-NONE.
+type token struct {
+	initial []byte
+	secret  string
+}
+
+func (t token) Initial() []byte                { return t.initial }
+func (t token) Respond([]byte) ([]byte, error) { return nil, errors.New("HT has no challenge") }
+func (t token) Verify(data []byte) error       { return sasl.HTVerify(t.secret, data) }
+
+// newMechanism returns the client's side of a mechanism; password is the token for HT.
+func newMechanism(name, user, password string) (mechanism, error) {
+	switch {
+	case name == "PLAIN":
+		return plain("\x00" + user + "\x00" + password), nil
+	case name == "HT-SHA-256-NONE":
+		initial, err := sasl.HTInitial(user, password)
+		return token{initial, password}, err
+	case strings.HasPrefix(name, "SCRAM-"):
+		if h, ok := sasl.HashOf(name); ok {
+			return sasl.NewSCRAMClient(h, user, password, "")
+		}
+	}
+	return nil, fmt.Errorf("no client for mechanism %s", name)
+}
+
+// Authenticate proves who we are with SASL (RFC 6120 §6.4) and reopens the stream. A refusal is *AuthError.
+func (c *Client) Authenticate(ctx context.Context, user, password, mech string) error {
+	m, err := newMechanism(mech, user, password)
+	if err != nil {
+		return err
+	}
+	initial := encode(m.Initial())
+	if initial == "" {
+		initial = "=" // RFC 6120 §6.4.2
+	}
+	if err := c.Send(`<auth xmlns="` + nsSASL + `" mechanism="` + mech + `">` + initial + `</auth>`); err != nil {
+		return err
+	}
+	success, err := c.exchange(ctx, m, nsSASL)
+	if err != nil {
+		return err
+	}
+	if err := verify(m, success.Text(), success.Text() != ""); err != nil {
+		return err
+	}
+	return c.Reopen(ctx)
+}
+
+// exchange answers challenges until the server says how it ended.
+func (c *Client) exchange(ctx context.Context, m mechanism, ns string) (xmlstream.Node, error) {
+	for {
+		n, err := c.next(ctx)
+		if err != nil {
+			return n, err
+		}
+		switch {
+		case n.Is(ns, "success"):
+			return n, nil
+		case n.Is(ns, "failure"):
+			e := &AuthError{Condition: "undefined-condition", Raw: n.Raw()}
+			for child := range n.Children() {
+				if name := child.Name(); name.Space == nsSASL && name.Local != "text" {
+					e.Condition = name.Local
+				}
+			}
+			return n, e
+		case !n.Is(ns, "challenge"):
+			return n, fmt.Errorf("during authentication came %s", n.Raw())
+		}
+		challenge, err := base64.StdEncoding.DecodeString(n.Text())
+		if err != nil {
+			return n, err
+		}
+		response, err := m.Respond(challenge)
+		if err != nil {
+			return n, err
+		}
+		if err := c.Send(`<response xmlns="` + ns + `">` + encode(response) + `</response>`); err != nil {
+			return n, err
+		}
+	}
+}
+
+func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+// verify checks the server's proof; a mechanism that needs one gets none with given false.
+func verify(m mechanism, data string, given bool) error {
+	if _, ok := m.(plain); ok && !given {
+		return nil
+	}
+	b, err := base64.StdEncoding.DecodeString(data)
+	if err != nil {
+		return err
+	}
+	return m.Verify(b)
+}
+
+// Bind binds a resource (RFC 6120 §7), "" for one of the server's choice, and asks for a session where the server
+// wants that (RFC 3921 §3).
+func (c *Client) Bind(ctx context.Context, resource string) error {
+	if resource != "" {
+		resource = "<resource>" + string(xmlstream.AppendEscaped(nil, resource)) + "</resource>"
+	}
+	if err := c.Send(`<iq type="set" id="bind"><bind xmlns="` + nsBind + `">` + resource + `</bind></iq>`); err != nil {
+		return err
+	}
+	n, err := c.Expect(ctx, `<iq type="result" id="bind"><bind xmlns="`+nsBind+`"><jid>…</jid></bind></iq>`)
+	if err != nil {
+		return err
+	}
+	bound, _ := n.Child(nsBind, "bind")
+	full, _ := bound.Child(nsBind, "jid")
+	if c.JID, err = jid.Parse(full.Text()); err != nil {
+		return err
+	}
+	session, ok := c.Features.Child(nsSession, "session")
+	if _, optional := session.Child(nsSession, "optional"); !ok || optional {
+		return nil
+	}
+	if err := c.Send(`<iq type="set" id="session"><session xmlns="` + nsSession + `"/></iq>`); err != nil {
+		return err
+	}
+	_, err = c.Expect(ctx, `<iq type="result" id="session"/>`)
+	return err
+}
+
+// Login is Authenticate and Bind. mech is one of the SCRAM mechanisms or PLAIN.
+func (c *Client) Login(ctx context.Context, user, password, resource, mech string) error {
+	if err := c.Authenticate(ctx, user, password, mech); err != nil {
+		return err
+	}
+	return c.Bind(ctx, resource)
+}
+
+// SASL2 is a request to authenticate (XEP-0388 §2.3) and what goes with it.
+type SASL2 struct {
+	User      string
+	Password  string // or the token, where Mechanism is HT-SHA-256-NONE (XEP-0484 §3.4)
+	Mechanism string
+	Client    string // id of the user agent, a UUID; "" for none
+
+	Bind         bool   // bind a resource (XEP-0386 §3.2)
+	Tag          string // for its name; "" for none
+	BindFeatures string // elements that go into <bind/>, such as carbons' enable
+
+	RequestToken bool   // a token for HT-SHA-256-NONE (XEP-0484 §3.2)
+	Invalidate   bool   // this one's token (XEP-0484 §3.6)
+	Extra        string // elements that go into <authenticate/>, such as 0198's resume
+}
+
+// A Welcome is what came with success.
+type Welcome struct {
+	Success xmlstream.Node // the whole of it
+	Token   string         // "" if there was none (XEP-0484 §3.3)
+	Expiry  string         // of the token, as the server wrote it
+	Resumed bool           // the session before goes on (XEP-0198 §5)
+}
+
+// LoginSASL2 authenticates as a says, and sets c.JID and c.Features. A refusal is *AuthError.
+func (c *Client) LoginSASL2(ctx context.Context, a SASL2) (Welcome, error) {
+	m, err := newMechanism(a.Mechanism, a.User, a.Password)
+	if err != nil {
+		return Welcome{}, err
+	}
+	if err := c.Send(a.request(m)); err != nil {
+		return Welcome{}, err
+	}
+	success, err := c.exchange(ctx, m, nsSASL2)
+	if err != nil {
+		return Welcome{}, err
+	}
+	data, given := success.Child(nsSASL2, "additional-data")
+	text := ""
+	if given {
+		text = data.Text()
+	}
+	if err := verify(m, text, given); err != nil {
+		return Welcome{}, err
+	}
+	w := Welcome{Success: success}
+	id, ok := success.Child(nsSASL2, "authorization-identifier")
+	if !ok {
+		return w, fmt.Errorf("no authorization-identifier in %s", success.Raw())
+	}
+	if c.JID, err = jid.Parse(id.Text()); err != nil {
+		return w, err
+	}
+	if t, ok := success.Child(nsFAST, "token"); ok {
+		w.Token, w.Expiry = t.Attr("token"), t.Attr("expiry")
+	}
+	if bound, ok := success.Child(nsBind2, "bound"); ok {
+		if _, ok := bound.Child(nsManagement, "enabled"); ok {
+			c.managed, c.taken, c.acked = true, 0, 0
+		}
+	}
+	if _, w.Resumed = success.Child(nsManagement, "resumed"); w.Resumed {
+		c.managed = true
+		return w, nil // XEP-0198 §5: no features follow
+	}
+	return w, c.readFeatures(ctx) // XEP-0388 §2.6.1
+}
+
+func (a SASL2) request(m mechanism) string {
+	var b strings.Builder
+	b.WriteString(`<authenticate xmlns="` + nsSASL2 + `" mechanism="` + a.Mechanism + `">`)
+	b.WriteString(`<initial-response>` + encode(m.Initial()) + `</initial-response>`)
+	if a.Client != "" {
+		b.WriteString(`<user-agent id="` + a.Client + `"><software>xmpptest</software></user-agent>`)
+	}
+	if a.Bind {
+		b.WriteString(`<bind xmlns="` + nsBind2 + `">`)
+		if a.Tag != "" {
+			b.WriteString(`<tag>` + string(xmlstream.AppendEscaped(nil, a.Tag)) + `</tag>`)
+		}
+		b.WriteString(a.BindFeatures + `</bind>`)
+	}
+	if a.RequestToken {
+		b.WriteString(`<request-token xmlns="` + nsFAST + `" mechanism="HT-SHA-256-NONE"/>`)
+	}
+	if strings.HasPrefix(a.Mechanism, "HT-") {
+		b.WriteString(`<fast xmlns="` + nsFAST + `"`)
+		if a.Invalidate {
+			b.WriteString(` invalidate="true"`)
+		}
+		b.WriteString(`/>`)
+	}
+	b.WriteString(a.Extra + `</authenticate>`)
+	return b.String()
+}
