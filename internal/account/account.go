@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package account knows who may log in: names, roles, credentials, and the tokens of devices.
+//
+// An account is a name (a localpart, RFC 7622 §3.3) with a role. Of a password only what SCRAM needs is kept, for
+// SHA-256 and SHA-1 (RFC 5802 §3); since it takes milliseconds to compute, Service.Password does it before the act,
+// and the act stores the result. A deleted account leaves a tombstone: its name is never given to another person.
+// The last admin who is not disabled can be neither disabled, deleted nor made less.
+//
+// Tokens are those of XEP-0484 v0.2.0 (FAST), see token.go. Beside them are one-time codes, by which a browser
+// comes from the sign-up page into the app.
+//
+// Reads are answered from memory: a bounded cache that is corrected after each commit. Unknown names are answered
+// like real ones, with made-up credentials that are the same each time (Credentials, CheckPassword).
+//
+// What changes is told to the functions given to OnChange, after the commit. A Service may be used by many
+// goroutines; the methods that take a *db.Tx belong to the act of that Tx.
+package account
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/keyfile"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+)
+
+var (
+	// ErrUnknown says that there is no account of that name or id.
+	ErrUnknown = errors.New("account: unknown")
+	// ErrTaken says that the name is somebody's, or was.
+	ErrTaken = errors.New("account: name taken")
+	// ErrDisabled says that an admin has locked the account. It is told only to who has proved to be its owner.
+	ErrDisabled = errors.New("account: disabled")
+	// ErrLastAdmin says that nobody would be left to administer the server.
+	ErrLastAdmin = errors.New("account: this is the last admin")
+	// ErrPassword says that name and password do not belong together. It does not say which of them is wrong.
+	ErrPassword = errors.New("account: wrong name or password")
+	// ErrRole says that a role is none of the three.
+	ErrRole = errors.New("account: unknown role")
+)
+
+// A Role says what an account may do.
+type Role string
+
+// The roles.
+const (
+	Admin   Role = "admin"   // administers the server
+	User    Role = "user"    // the usual
+	Limited Role = "limited" // cannot bring in others
+)
+
+// ParseRole reads a role; ErrRole if it is none.
+func ParseRole(s string) (Role, error) {
+	switch r := Role(s); r {
+	case Admin, User, Limited:
+		return r, nil
+	}
+	return "", fmt.Errorf("%w: %q", ErrRole, s)
+}
+
+// An Account is what is known of somebody who may log in.
+type Account struct {
+	ID        int64  // never given twice
+	Name      string // localpart, normalised
+	Role      Role
+	Disabled  bool      // may not log in
+	CreatedAt time.Time // UTC
+}
+
+// A Change is what happened to an account.
+type Change uint8
+
+// The changes.
+const (
+	Created Change = iota + 1
+	PasswordChanged
+	Disabled
+	Enabled
+	RoleChanged
+	Deleted
+)
+
+// String returns the change in words, for logs.
+func (c Change) String() string {
+	switch c {
+	case Created:
+		return "created"
+	case PasswordChanged:
+		return "password changed"
+	case Disabled:
+		return "disabled"
+	case Enabled:
+		return "enabled"
+	case RoleChanged:
+		return "role changed"
+	case Deleted:
+		return "deleted"
+	}
+	return "unknown change"
+}
+
+// Options say how accounts are kept.
+type Options struct {
+	Domain     string           // of all accounts
+	Keys       keyfile.Keys     // seals tokens, makes up salts
+	Iterations int              // of PBKDF2 for new passwords; 0 means 10,000
+	Now        func() time.Time // nil means time.Now
+	Log        *slog.Logger     // nil: nothing is logged
+}
+
+const defaultIterations = 10_000
+
+// Service is the accounts of a server.
+type Service struct {
+	db         *db.DB
+	domain     string
+	iterations int
+	now        func() time.Time
+	log        *slog.Logger
+	madeUp     [32]byte // key of what unknown names are answered with
+	seal       sealer
+	cache      cache
+	hooks      []func(Account, Change)
+}
+
+// New returns the accounts kept in d, which has the tables of Schema.
+func New(d *db.DB, o Options) *Service {
+	if o.Iterations == 0 {
+		o.Iterations = defaultIterations
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{
+		db:         d,
+		domain:     o.Domain,
+		iterations: o.Iterations,
+		now:        o.Now,
+		log:        o.Log.With("pkg", "account"),
+		madeUp:     o.Keys.Derive("scram-made-up"),
+		seal:       newSealer(o.Keys.Derive("fast")),
+	}
+}
+
+//go:embed schema
+var schema embed.FS
+
+// Schema is the tables of this package.
+func Schema() db.Schema { return db.Schema{Name: "account", FS: schema} }
+
+// OnChange has f called after the commit of each change, on the writer's goroutine, so f must not block. The account
+// is as it is after the change; a deleted one as it was. OnChange is called before the service is used.
+func (s *Service) OnChange(f func(Account, Change)) { s.hooks = append(s.hooks, f) }
+
+// changed corrects the cache and tells of a change, once tx is committed.
+func (s *Service) changed(tx *db.Tx, a Account, what Change) {
+	tx.After(func() {
+		s.cache.forget(a.Name)
+		for _, f := range s.hooks {
+			f(a, what)
+		}
+	})
+}
+
+// normal returns name as accounts are called, or ErrUnknown where no account can be called so.
+func (s *Service) normal(name string) (string, error) {
+	j, err := jid.New(name, s.domain, "")
+	if err != nil || j.Local() == "" {
+		return "", ErrUnknown
+	}
+	return j.Local(), nil
+}
+
+// Lookup returns the account of name; ErrUnknown if there is none.
+func (s *Service) Lookup(ctx context.Context, name string) (Account, error) {
+	e, err := s.find(ctx, name)
+	if err != nil {
+		return Account{}, err
+	}
+	return e.account, nil
+}
+
+// ByID returns the account of id; ErrUnknown if there is none.
+func (s *Service) ByID(ctx context.Context, id int64) (a Account, err error) {
+	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
+		a, err = s.Get(tx, id)
+		return err
+	})
+	return a, err
+}
+
+// Get returns the account of id as tx sees it; ErrUnknown if there is none.
+func (s *Service) Get(tx db.Querier, id int64) (Account, error) {
+	return scan(tx.QueryRow(`SELECT id, name, role, disabled, created_at FROM account WHERE id = $1`, id))
+}
+
+// HasAdmin reports whether tx sees an admin who is not disabled.
+func (s *Service) HasAdmin(tx db.Querier) (has bool, err error) {
+	err = tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM account WHERE role = 'admin' AND NOT disabled)`).Scan(&has)
+	if err != nil {
+		return false, fmt.Errorf("look for an admin: %w", err)
+	}
+	return has, nil
+}
+
+// List returns the accounts whose names follow after, in the order of their names, limit of them at most.
+func (s *Service) List(ctx context.Context, after string, limit int) (list []Account, err error) {
+	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
+		const q = `
+			SELECT id, name, role, disabled, created_at FROM account
+			WHERE name > $1 ORDER BY name LIMIT $2` // by the index of UNIQUE
+		rows, err := tx.Query(q, after, limit)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			a, err := scan(rows)
+			if err != nil {
+				return err
+			}
+			list = append(list, a)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	return list, nil
+}
+
+// scan reads the five columns of an account.
+func scan(row interface{ Scan(...any) error }) (Account, error) {
+	var a Account
+	var created int64
+	err := row.Scan(&a.ID, &a.Name, &a.Role, &a.Disabled, &created)
+	if errors.Is(err, db.ErrNoRows) {
+		return Account{}, ErrUnknown
+	}
+	if err != nil {
+		return Account{}, fmt.Errorf("read account: %w", err)
+	}
+	a.CreatedAt = time.UnixMicro(created).UTC()
+	return a, nil
+}
+
+// Run removes tokens and codes that have expired, once an hour, until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	t := time.NewTicker(time.Hour)
+	defer t.Stop()
+	for {
+		if err := s.expire(ctx); err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, "expired tokens stay", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
