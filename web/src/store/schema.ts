@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What is kept on the device: one IndexedDB database per account, and a small one for the browser profile.
+import type { DBSchema, IDBPDatabase, IDBPTransaction, StoreNames } from 'idb';
+
+export interface AccountRecord {
+  readonly address: string;
+  /** The FAST token; missing until the first log-in. count: how often it was used. */
+  readonly token?: { readonly secret: string; readonly expires: number; readonly count: number };
+  readonly rosterVersion: string; // of the contact list we have, '' for none
+}
+
+export type SendState = 'queued' | 'sent' | 'acked' | 'delivered' | 'failed';
+
+export interface MessageRecord {
+  readonly key: string; // stays; for ours also the stanza's id and origin-id
+  readonly chat: string;
+  readonly sort: string; // see sort.ts
+  readonly from: string; // bare address of the sender
+  readonly mine: boolean;
+  readonly time: number; // ms since 1970
+  readonly body: string;
+  readonly unreadable?: 'encrypted';
+  readonly state?: SendState; // ours only
+  readonly failure?: string; // state failed only
+  readonly stanzaId?: string; // given by our server
+  readonly originId?: string; // given by the sender
+  readonly unread?: 1; // nobody has looked yet
+}
+
+export interface ChatRecord {
+  readonly address: string;
+  readonly last?: MessageRecord; // a copy of the newest message, so that the list needs nothing else
+  readonly unread: number;
+  readonly heard: number; // when they last wrote, ms since 1970; 0 = never
+}
+
+/** What is still to be handed to the server, in the order of sending. */
+export interface OutboxRecord {
+  readonly n?: number; // given by the database, rising
+  readonly key: string; // of the message
+  readonly chat: string;
+  readonly body: string;
+}
+
+export interface PersonRecord {
+  readonly address: string;
+  readonly name: string; // '' for none
+  readonly subscription: 'none' | 'to' | 'from' | 'both';
+  readonly asked: boolean;
+  readonly groups: readonly string[];
+}
+
+export interface RequestRecord {
+  readonly address: string;
+  readonly note: string;
+}
+
+export interface Schema extends DBSchema {
+  account: { key: 'self'; value: AccountRecord };
+  chats: { key: string; value: ChatRecord };
+  messages: {
+    key: [chat: string, sort: string];
+    value: MessageRecord;
+    indexes: {
+      key: string;
+      stanza: [chat: string, stanzaId: string];
+      origin: [from: string, originId: string];
+      unread: [chat: string, unread: number];
+    };
+  };
+  outbox: { key: number; value: OutboxRecord; indexes: { key: string } };
+  people: { key: string; value: PersonRecord };
+  requests: { key: string; value: RequestRecord };
+}
+
+type Upgrade = (db: IDBPDatabase<Schema>, tx: IDBPTransaction<Schema, StoreNames<Schema>[], 'versionchange'>) => void;
+
+/** One step per version, the first makes version 1. Steps are added, never edited. */
+export const MIGRATIONS: readonly Upgrade[] = [
+  (db) => {
+    db.createObjectStore('account');
+    db.createObjectStore('chats', { keyPath: 'address' });
+    const messages = db.createObjectStore('messages', { keyPath: ['chat', 'sort'] });
+    messages.createIndex('key', 'key', { unique: true });
+    messages.createIndex('stanza', ['chat', 'stanzaId'], { unique: true });
+    messages.createIndex('origin', ['from', 'originId']);
+    messages.createIndex('unread', ['chat', 'unread']); // holds the unread ones only
+    db.createObjectStore('outbox', { keyPath: 'n', autoIncrement: true }).createIndex('key', 'key', { unique: true });
+    db.createObjectStore('people', { keyPath: 'address' });
+    db.createObjectStore('requests', { keyPath: 'address' });
+  },
+];
