@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package c2s
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/sasl"
+	"github.com/kith-im/kith/internal/xmpp/stream"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// mechanisms with a password, strongest first. What is offered does not depend on the name (XEP-0388 §2.1).
+func mechanisms() []string { return []string{sasl.SCRAMSHA256, sasl.SCRAMSHA1} }
+
+// An exchange is one SASL exchange as the stream carries it; profile is the namespace of its elements, which
+// SASL (RFC 6120 §6) and SASL2 (XEP-0388 §2) have in common but for how it begins and ends.
+type exchange struct {
+	c         *conn
+	profile   string
+	mechanism string
+	server    sasl.Server
+	account   account.Account // of the name that the client claims; proved when the exchange is done
+}
+
+// scram returns the server's side for a mechanism with a password; nil where it is none that is offered.
+func (x *exchange) scram() sasl.Server {
+	h, ok := sasl.HashOf(x.mechanism)
+	if !ok {
+		return nil
+	}
+	return sasl.NewSCRAM(h, func(ctx context.Context, name string) (sasl.Credentials, error) {
+		creds, a, err := x.c.srv.Accounts.Credentials(ctx, name, x.mechanism)
+		switch {
+		case errors.Is(err, account.ErrUnknown):
+			return creds, &sasl.Error{Condition: sasl.NotAuthorized}
+		case err == nil && a.Disabled:
+			return creds, &sasl.Error{Condition: sasl.AccountDisabled}
+		}
+		x.account = a
+		return creds, err
+	}, x.c.mayActAs)
+}
+
+// mayActAs allows the authorization identity that is the account's own address (RFC 6120 §6.3.8).
+func (c *conn) mayActAs(name, authzid string) bool {
+	id, err := jid.Parse(authzid)
+	if err != nil {
+		return false
+	}
+	own, err := jid.New(name, c.srv.Domain.Domain(), "")
+	return err == nil && id == own
+}
+
+// run feeds the client's messages to the mechanism until it is done, and returns what goes with success. The
+// first message is in initial; nil where the client sent none.
+func (x *exchange) run(ctx context.Context, initial []byte) (additional []byte, err error) {
+	message := initial
+	for {
+		reply, done, err := x.server.Next(ctx, message)
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			return reply, nil
+		}
+		if err := x.c.stream.Write(dataElem(x.profile, "challenge", reply)); err != nil {
+			return nil, err
+		}
+		if message, err = x.response(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// response reads the client's next message.
+func (x *exchange) response() ([]byte, error) {
+	el, err := x.c.stream.Read()
+	if err != nil {
+		return nil, err
+	}
+	n := el.Root()
+	switch {
+	case n.Is(x.profile, "response"):
+		return decode(n.Text())
+	case n.Is(x.profile, "abort"): // RFC 6120 §6.4.4
+		return nil, &sasl.Error{Condition: sasl.Aborted}
+	}
+	// XEP-0388 §2.4 wants nothing else on the stream, and so does RFC 6120 §4.9.3.12.
+	return nil, &stream.Error{Condition: "not-authorized", Text: "authentication is in progress"}
+}
+
+// decode reads base64 (RFC 6120 §6.4.2: "=" is a message of no bytes).
+func decode(s string) ([]byte, error) {
+	s = strings.TrimSpace(s)
+	if s == "" || s == "=" {
+		return []byte{}, nil
+	}
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return nil, &sasl.Error{Condition: sasl.IncorrectEncoding}
+	}
+	return b, nil
+}
+
+func encode(b []byte) string {
+	if len(b) == 0 {
+		return "="
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+func dataElem(space, local string, data []byte) xmlstream.Raw {
+	return xmlstream.TextElem(space, local, encode(data))
+}
+
+// failed ends an exchange that failed with err. Errors that are not the mechanism's end the stream. Failures are
+// answered late where there have been many (throttle), and a stream has a few tries only.
+func (x *exchange) failed(ctx context.Context, err error) error {
+	se, ok := errors.AsType[*sasl.Error](err)
+	if !ok {
+		return err
+	}
+	c := x.c
+	if se.Cause != nil {
+		c.log.Error("authentication", "err", se)
+	}
+	if se.Condition != sasl.Aborted && se.Condition != sasl.InvalidMechanism {
+		c.failures++
+		name := ""
+		if x.server != nil {
+			name = x.server.Username()
+		}
+		c.srv.throttle.failed(ctx, c.stream.RemoteAddr(), name)
+		c.log.Info("log-in failed", "condition", se.Condition, "mechanism", x.mechanism)
+	}
+	if err := c.stream.Write(saslFailure(x.profile, se.Condition, se.Text)); err != nil {
+		return err
+	}
+	if c.failures >= maxFailures { // RFC 6120 §6.4.5
+		return &stream.Error{Condition: "policy-violation", Text: "too many failed attempts"}
+	}
+	return nil
+}
+
+// saslFailure is <failure/> of SASL (RFC 6120 §6.5) or SASL2 (XEP-0388 §2.6.2).
+func saslFailure(profile, condition, text string) xmlstream.Raw {
+	var b xmlstream.Builder
+	b.Start(profile, "failure").Start(nsSASL, condition).End()
+	if text != "" {
+		b.Start(profile, "text").Lang("en").Text(text).End()
+	}
+	return b.End().Build()
+}
+
+// authenticate is SASL as RFC 6120 §6.4 has it.
+func authenticate(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, err error) {
+	n := el.Root()
+	x := &exchange{c: c, profile: nsSASL, mechanism: n.Attr("mechanism")}
+	if x.server = x.scram(); x.server == nil {
+		return false, x.failed(ctx, &sasl.Error{Condition: sasl.InvalidMechanism}) // RFC 6120 §6.5.7
+	}
+	var initial []byte
+	if text := n.Text(); text != "" { // else the client waits for an empty challenge
+		if initial, err = decode(text); err != nil {
+			return false, x.failed(ctx, err)
+		}
+	}
+	if err := c.srv.throttle.wait(ctx, c.stream.RemoteAddr()); err != nil {
+		return false, err
+	}
+	additional, err := x.run(ctx, initial)
+	if err != nil {
+		return false, x.failed(ctx, err)
+	}
+	if err := c.stream.Write(dataElem(nsSASL, "success", additional)); err != nil {
+		return false, err
+	}
+	c.loggedIn(x)
+	c.stream.Restart() // RFC 6120 §6.4.6
+	return true, nil
+}
+
+// loggedIn notes who the client is.
+func (c *conn) loggedIn(x *exchange) {
+	c.account = x.account
+	c.state |= authenticated
+	c.stream.SetLimits(c.srv.Limits)
+	c.srv.throttle.succeeded(c.stream.RemoteAddr(), x.account.Name)
+}
+
+func offerSASL(c *conn, b *xmlstream.Builder) {
+	b.Start(nsSASL, "mechanisms")
+	for _, m := range mechanisms() {
+		b.Start(nsSASL, "mechanism").Text(m).End()
+	}
+	b.End()
+}

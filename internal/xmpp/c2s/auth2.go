@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package c2s
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/sasl"
+	"github.com/kith-im/kith/internal/xmpp/session"
+	"github.com/kith-im/kith/internal/xmpp/stream"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// offerSASL2 offers SASL2 with what it can do in the same step. FAST is offered although the client may not have
+// said who it is (XEP-0484 §4.1 wants a from): the offer is the same for everybody.
+func offerSASL2(c *conn, b *xmlstream.Builder) {
+	b.Start(nsSASL2, "authentication")
+	for _, m := range mechanisms() {
+		b.Start(nsSASL2, "mechanism").Text(m).End()
+	}
+	b.Start(nsSASL2, "inline")
+	b.Start(nsBind2, "bind").Start(nsBind2, "inline") // XEP-0386 §3.1
+	b.Start(nsBind2, "feature").Attr("var", session.NSManagement).End()
+	b.End().End()
+	b.Start(nsFast, "fast").Start(nsFast, "mechanism").Text(sasl.HTSHA256NONE).End().End() // XEP-0484 §3.1
+	b.End().End()
+}
+
+// A login is a SASL2 request (XEP-0388 §2.3), with what it asks for besides.
+type login struct {
+	exchange
+	initial []byte
+	client  string         // user-agent id
+	fast    xmlstream.Node // XEP-0484 §3.4; zero: it did not say that it uses a token
+	request string         // mechanism for which a token is wanted; "" for none
+	bind    xmlstream.Node // XEP-0386 §3.2; zero: no binding
+
+	tokens []account.Candidate
+	token  *account.Token // what the client gets
+}
+
+// authenticate2 is SASL2. It does not restart the stream (XEP-0388 §2.6.1).
+func authenticate2(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, err error) {
+	n := el.Root()
+	l := &login{exchange: exchange{c: c, profile: nsSASL2, mechanism: n.Attr("mechanism")}}
+	if err := l.read(n); err != nil {
+		return false, l.failed(ctx, err)
+	}
+	ht := l.choose()
+	if l.server == nil {
+		return false, l.failed(ctx, &sasl.Error{Condition: sasl.InvalidMechanism}) // XEP-0388 §2.3
+	}
+	if err := c.srv.throttle.wait(ctx, c.stream.RemoteAddr()); err != nil {
+		return false, err
+	}
+	additional, err := l.run(ctx, l.initial)
+	if err == nil {
+		err = l.admit(ctx, ht)
+	}
+	if err != nil {
+		return false, l.failed(ctx, err)
+	}
+	c.client = l.client
+	c.loggedIn(&l.exchange)
+	boundTo, inline, err := l.bindInline(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := c.stream.Write(l.success(additional, boundTo, inline)); err != nil {
+		return false, err
+	}
+	if err := c.stream.WriteFeatures(c.offer()); err != nil {
+		return false, err
+	}
+	if c.session != nil {
+		c.begin()
+	}
+	return false, nil
+}
+
+// read takes the request apart.
+func (l *login) read(n xmlstream.Node) (err error) {
+	if r, ok := n.Child(nsSASL2, "initial-response"); ok {
+		if l.initial, err = decode(r.Text()); err != nil {
+			return err
+		}
+	}
+	if ua, ok := n.Child(nsSASL2, "user-agent"); ok {
+		l.client = ua.Attr("id")
+	}
+	if len(l.client) > 256 {
+		return &sasl.Error{Condition: sasl.MalformedRequest, Text: "the user-agent's id is too long"}
+	}
+	l.fast, _ = n.Child(nsFast, "fast")
+	l.bind, _ = n.Child(nsBind2, "bind")
+	if r, ok := n.Child(nsFast, "request-token"); ok {
+		l.request = r.Attr("mechanism")
+		if l.request != sasl.HTSHA256NONE {
+			return &sasl.Error{Condition: sasl.MalformedRequest, Text: "no tokens for that mechanism"}
+		}
+		if l.client == "" { // XEP-0484 §4.1
+			return &sasl.Error{Condition: sasl.MalformedRequest, Text: "a token is for a user-agent with an id"}
+		}
+	}
+	return nil
+}
+
+// choose sets the server's side for the mechanism. A token's comes with <fast/> and no other does (XEP-0484 §3.4).
+func (l *login) choose() *sasl.HT {
+	if l.fast.IsZero() {
+		l.server = l.scram()
+		return nil
+	}
+	if l.mechanism != sasl.HTSHA256NONE {
+		return nil
+	}
+	ht := sasl.NewHT(func(ctx context.Context, name string) ([][]byte, error) {
+		var err error
+		if l.tokens, err = l.c.srv.Accounts.Candidates(ctx, name, l.client, l.mechanism); err != nil {
+			return nil, err
+		}
+		secrets := make([][]byte, len(l.tokens))
+		for i, t := range l.tokens {
+			secrets[i] = t.Secret
+		}
+		return secrets, nil
+	})
+	l.server = ht
+	return ht
+}
+
+// admit is what the store has to do with a log-in whose proof was right: a token is used up, given or renewed. It is
+// committed before the client hears of success.
+func (l *login) admit(ctx context.Context, ht *sasl.HT) error {
+	s := l.c.srv
+	if l.c.header.From != "" { // XEP-0388 §2.3
+		if from, err := jid.Parse(l.c.header.From); err != nil || from.Local() != l.server.Username() {
+			return &sasl.Error{Condition: sasl.InvalidAuthzID}
+		}
+	}
+	if ht == nil && l.request == "" {
+		return nil
+	}
+	err := s.DB.Write(ctx, func(tx *db.Tx) (err error) {
+		if ht == nil {
+			var t account.Token
+			t, err = s.Accounts.NewToken(tx, l.account.ID, l.client, l.request)
+			l.token = &t
+			return err
+		}
+		use := account.Use{Client: l.client, Request: l.request, Last: truth(l.fast.Attr("invalidate"))}
+		use.Count, _ = strconv.ParseInt(l.fast.Attr("count"), 10, 64) // what is no number was not counted
+		l.account, l.token, err = s.Accounts.Use(tx, l.tokens[ht.Matched()], use)
+		return err
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrClient):
+		return &sasl.Error{Condition: sasl.NotAuthorized}
+	case errors.Is(err, account.ErrExpired): // XEP-0484 §4.2
+		return &sasl.Error{Condition: sasl.CredentialsExpired}
+	case errors.Is(err, account.ErrDisabled):
+		return &sasl.Error{Condition: sasl.AccountDisabled}
+	}
+	return &sasl.Error{Condition: sasl.TemporaryAuthFailure, Cause: err}
+}
+
+// truth reads an xs:boolean.
+func truth(s string) bool { return s == "true" || s == "1" }
+
+// bindInline binds where the client asked for it (XEP-0386 §3.2), and returns its full address and what goes into
+// <success/>.
+func (l *login) bindInline(ctx context.Context) (jid.JID, xmlstream.Raw, error) {
+	c := l.c
+	own, err := jid.New(c.account.Name, c.srv.Domain.Domain(), "")
+	if err != nil {
+		return jid.JID{}, "", err
+	}
+	if l.bind.IsZero() {
+		return own, "", nil
+	}
+	tag := ""
+	if t, ok := l.bind.Child(nsBind2, "tag"); ok {
+		tag = t.Text()
+	}
+	full := c.srv.resourceFor(own, l.client, tag)
+	if err := c.bind(ctx, full); err != nil {
+		// XEP-0386 knows no failure here: the account has too many devices.
+		return jid.JID{}, "", &stream.Error{Condition: "policy-violation", Text: "too many devices are connected"}
+	}
+	var b xmlstream.Builder
+	b.Start(nsBind2, "bound")
+	if _, ok := l.bind.Child(session.NSManagement, "enable"); ok { // XEP-0198 §10.2
+		c.session.Enable("")
+		b.Start(session.NSManagement, "enabled").End()
+	}
+	return full, b.End().Build(), nil
+}
+
+// success is the answer to a log-in that succeeded (XEP-0388 §2.6.1).
+func (l *login) success(additional []byte, who jid.JID, inline xmlstream.Raw) xmlstream.Raw {
+	var b xmlstream.Builder
+	b.Start(nsSASL2, "success")
+	if additional != nil {
+		b.Start(nsSASL2, "additional-data").Text(encode(additional)).End()
+	}
+	b.Start(nsSASL2, "authorization-identifier").Text(who.String()).End()
+	b.Raw(inline)
+	if l.token != nil { // XEP-0484 §3.3
+		b.Start(nsFast, "token").Attr("token", l.token.Secret)
+		b.Attr("expiry", l.token.Expires.UTC().Format(time.RFC3339)).End() // XEP-0082 §3.2
+	}
+	return b.End().Build()
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package c2s
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/session"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
+	"github.com/kith-im/kith/internal/xmpp/stream"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// bind is resource binding by IQ (RFC 6120 §7).
+func bind(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, err error) {
+	st, err := stanza.Parse(el)
+	if err != nil {
+		return false, &stream.Error{Condition: "not-authorized"}
+	}
+	request, ok := st.Child(nsBind, "bind")
+	if !ok || st.Type != "set" { // RFC 6120 §7.3.1: nothing else before it
+		return false, &stream.Error{Condition: "not-authorized"}
+	}
+	own, err := jid.New(c.account.Name, c.srv.Domain.Domain(), "")
+	if err != nil {
+		return false, err
+	}
+	full := c.srv.resourceFor(own, "", "")
+	if r, ok := request.Child(nsBind, "resource"); ok && r.Text() != "" {
+		if full, err = own.WithResource(r.Text()); err != nil { // RFC 6120 §7.7.2.1
+			return false, c.writeStanza(st.Bounce(stanza.BadRequest))
+		}
+	}
+	if err := c.bind(ctx, full); err != nil {
+		se, ok := errors.AsType[*stanza.Error](err)
+		if !ok {
+			return false, err
+		}
+		return false, c.writeStanza(st.Bounce(se)) // RFC 6120 §7.6.2.1
+	}
+	var b xmlstream.Builder
+	b.Start(nsBind, "bind").Start(nsBind, "jid").Text(full.String()).End().End()
+	if err := c.writeStanza(st.Result(b.Build())); err != nil {
+		return false, err
+	}
+	c.begin()
+	return false, nil
+}
+
+func (c *conn) writeStanza(st *stanza.Stanza) error {
+	return c.stream.WriteStanzas([]*stanza.Stanza{st})
+}
+
+// bind makes the session and enters it into the directory. It does not write before begin.
+func (c *conn) bind(ctx context.Context, full jid.JID) error {
+	s := session.New(c.id, full, c.client, c.stream, c.kick)
+	b, err := c.srv.Router.Bind(ctx, s)
+	if err != nil {
+		s.End()
+		return err
+	}
+	c.session, c.binding = s, b
+	c.state |= bound
+	return nil
+}
+
+// begin starts the session, now that its client knows that it is bound.
+func (c *conn) begin() {
+	_ = c.stream.SetReadDeadline(time.Time{}) // a connection that fails here ends anyhow
+	if c.interrupted.Load() {
+		c.interrupt()
+	}
+	c.log.Info("session began")
+	c.session.Start()
+}
+
+// resourceFor makes a resource that tells nothing of the client but its tag (XEP-0386 §3.2.1): always the same for a
+// client with an id, else a random one.
+func (s *Server) resourceFor(own jid.JID, client, tag string) jid.JID {
+	id := stanza.NewID()
+	if client != "" {
+		m := hmac.New(sha256.New, s.Key[:])
+		m.Write([]byte(own.String() + "\x00" + client + "\x00" + tag))
+		id = strings.ToLower(base32.StdEncoding.EncodeToString(m.Sum(nil)[:10]))
+	}
+	if tag != "" && len(tag) <= 64 {
+		if full, err := own.WithResource(tag + "/" + id); err == nil {
+			return full
+		}
+	}
+	full, err := own.WithResource(id)
+	if err != nil {
+		panic("c2s: a resource of our own making is none: " + err.Error())
+	}
+	return full
+}
+
+// manage takes an element of stream management on a bound stream (XEP-0198).
+func (c *conn) manage(n xmlstream.Node) error {
+	s := c.session
+	switch n.Name().Local {
+	case "enable":
+		if !s.Enable(xmlstream.Elem(session.NSManagement, "enabled")) { // XEP-0198 §3
+			return &stream.Error{Condition: "policy-violation", Text: "stream management is on already"}
+		}
+	case "r":
+		if s.Managed() {
+			s.Requested()
+		}
+	case "a":
+		h, err := strconv.ParseUint(n.Attr("h"), 10, 32)
+		if err != nil {
+			return &stream.Error{Condition: "bad-format", Text: "h is no number"}
+		}
+		if s.Managed() && s.Acknowledged(uint32(h)) != nil { // XEP-0198 §4
+			return &stream.Error{Condition: "undefined-condition", Text: "more was acknowledged than sent"}
+		}
+	case "resume":
+		s.SendRaw(managementFailed("unexpected-request")) // XEP-0198 §5: not on a bound stream
+	default:
+		return &stream.Error{Condition: "unsupported-stanza-type"}
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package c2s lets clients in: listeners for TCP with STARTTLS and for direct TLS (XEP-0368 v1.1.0), the WebSocket
+// endpoint (RFC 7395), authentication with SASL (RFC 6120 §6) and SASL2 (XEP-0388 v1.0.4) with tokens
+// (XEP-0484 v0.2.0), binding (RFC 6120 §7, XEP-0386 v1.0.2), and then the life of the session.
+//
+// conn.go tells the story of one connection; features.go lists what is offered in which state. Each
+// connection has one goroutine, which reads. What it reads goes into the router; what is for its device is
+// written by the session.
+package c2s
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/router"
+	"github.com/kith-im/kith/internal/xmpp/sasl"
+	"github.com/kith-im/kith/internal/xmpp/stream"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// Accounts is what c2s asks of the accounts; *account.Service implements it.
+type Accounts interface {
+	// Credentials returns made-up ones together with account.ErrUnknown for names that do not exist.
+	Credentials(ctx context.Context, name, mechanism string) (sasl.Credentials, account.Account, error)
+	Lookup(ctx context.Context, name string) (account.Account, error)
+	// Candidates are the tokens and codes that would let name in, and Use takes the one that did.
+	Candidates(ctx context.Context, name, client, mechanism string) ([]account.Candidate, error)
+	Use(tx *db.Tx, c account.Candidate, u account.Use) (account.Account, *account.Token, error)
+	NewToken(tx *db.Tx, id int64, client, mechanism string) (account.Token, error)
+}
+
+// Options are the parts that a Server is made of.
+type Options struct {
+	Domain   jid.JID
+	Log      *slog.Logger
+	DB       *db.DB
+	Router   *router.Router
+	Accounts Accounts
+	TLS      *tls.Config      // for STARTTLS and direct TLS
+	Features xmlstream.Raw    // more stream features for who has logged in, such as capabilities
+	Key      [32]byte         // makes stable resources
+	Limits   xmlstream.Limits // of stanzas after authentication; zero: xmlstream.AfterAuth
+	Now      func() time.Time // nil: time.Now
+}
+
+// A Server takes connections of clients. It is safe for concurrent use.
+type Server struct {
+	Options
+	throttle *throttle
+
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	stopping bool
+	running  sync.WaitGroup // one for each connection
+}
+
+// New returns a server and registers what it answers with the router.
+func New(o Options) *Server {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Limits == (xmlstream.Limits{}) {
+		o.Limits = xmlstream.AfterAuth
+	}
+	s := &Server{Options: o, throttle: newThrottle(o.Now), conns: map[*conn]struct{}{}}
+	for _, to := range []router.Target{router.Server, router.Self} {
+		// What RFC 3921 §3 had clients do after binding, and some still do.
+		o.Router.HandleIQ(to, "set", nsSession, "session", func(context.Context, *router.Request) (xmlstream.Raw, error) {
+			return "", nil
+		})
+	}
+	return s
+}
+
+// Serve accepts connections from l until ctx ends, then closes l. direct says that they begin with TLS.
+func (s *Server) Serve(ctx context.Context, l net.Listener, direct bool) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() }) // Accept tells
+	defer stop()
+	for {
+		nc, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		case err != nil: // such as too many open files
+			s.Log.Warn("accept", "err", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(100 * time.Millisecond):
+			}
+			continue
+		}
+		s.start(func() *stream.Stream {
+			if direct {
+				tc := tls.Server(nc, s.TLS)
+				if !handshake(tc) {
+					return nil
+				}
+				nc = tc
+			}
+			return stream.NewTCP(nc, stream.Options{From: s.Domain.String()})
+		}, func() { nc.Close() })
+	}
+}
+
+// handshakeTimeout is how long a peer has for TLS.
+const handshakeTimeout = 30 * time.Second
+
+func handshake(c *tls.Conn) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+	defer cancel()
+	if c.HandshakeContext(ctx) != nil {
+		c.Close()
+		return false
+	}
+	return true
+}
+
+// A WebSocketPolicy judges a request for the WebSocket endpoint: where the client is, whether nobody on the
+// way can read along, and whether the page that asks may (RFC 6455 §10.2).
+type WebSocketPolicy func(r *http.Request) (remote netip.Addr, secure, origin bool)
+
+// WebSocket returns the handler of the WebSocket endpoint (RFC 7395).
+func (s *Server) WebSocket(policy WebSocketPolicy) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		remote, secure, origin := policy(r)
+		if !secure {
+			http.Error(w, "this needs https", http.StatusForbidden)
+			return
+		}
+		nc, br, err := stream.Upgrade(w, r, func(*http.Request) bool { return origin })
+		if err != nil {
+			return // answered
+		}
+		s.start(func() *stream.Stream {
+			return stream.NewWebSocket(nc, br, stream.Options{From: s.Domain.String(), Secure: true, Remote: remote})
+		}, func() { nc.Close() })
+	})
+}
+
+// start runs a connection on its own goroutine; Shutdown waits for it.
+func (s *Server) start(open func() *stream.Stream, refuse func()) {
+	s.mu.Lock()
+	if s.stopping {
+		s.mu.Unlock()
+		refuse()
+		return
+	}
+	s.running.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.running.Done()
+		st := open()
+		if st == nil {
+			return
+		}
+		c := newConn(s, st)
+		s.mu.Lock()
+		s.conns[c] = struct{}{}
+		stopping := s.stopping
+		s.mu.Unlock()
+		defer func() {
+			s.mu.Lock()
+			delete(s.conns, c)
+			s.mu.Unlock()
+		}()
+		if stopping {
+			c.interrupt()
+		}
+		c.serve()
+	}()
+}
+
+// Shutdown ends all connections: what was read is acknowledged first, and what is queued is written. It
+// returns when they are gone, or cuts them when ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopping = true
+	for c := range s.conns {
+		c.interrupt()
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() { // ends with the last connection
+		s.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	n := len(s.conns)
+	for c := range s.conns {
+		c.stream.Cut()
+	}
+	s.mu.Unlock()
+	<-done
+	return fmt.Errorf("c2s: %d connections did not end in time: %w", n, ctx.Err())
+}
+
+// isStopping reports whether Shutdown was called.
+func (s *Server) isStopping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopping
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package c2s
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/router"
+	"github.com/kith-im/kith/internal/xmpp/session"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
+	"github.com/kith-im/kith/internal/xmpp/stream"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// negotiationTime is how long a client has from its connection to a bound resource. A stream that is not
+// authenticated by then is of no use to anybody.
+const negotiationTime = 60 * time.Second
+
+// settleTime is how long a stream that ends waits until what it read is safe.
+const settleTime = 5 * time.Second
+
+// maxFailures is how many log-ins may fail on one stream (RFC 6120 §6.4.5 wants 2 to 5).
+const maxFailures = 5
+
+// A conn is one client's connection.
+type conn struct {
+	srv    *Server
+	stream *stream.Stream
+	id     string // of the stream and the session; runs through the log
+	log    *slog.Logger
+
+	state    state
+	header   stream.Header // the client's
+	account  account.Account
+	client   string // id of the user agent (XEP-0388 §2.3); "" where it told none
+	failures int
+
+	session *session.Session
+	binding *router.Binding
+
+	interrupted atomic.Bool // Shutdown wants it to end
+}
+
+func newConn(s *Server, st *stream.Stream) *conn {
+	id := stanza.NewID()
+	return &conn{srv: s, stream: st, id: id, log: s.Log.With("session", id)}
+}
+
+// interrupt has the reader stop, so that the connection ends in good order.
+func (c *conn) interrupt() {
+	c.interrupted.Store(true)
+	_ = c.stream.SetReadDeadline(time.Unix(1, 0)) // a connection that fails here ends anyhow
+}
+
+// serve is the life of a connection.
+func (c *conn) serve() {
+	ctx := context.Background()
+	err := c.negotiate(ctx)
+	if err == nil {
+		err = c.live()
+	}
+	c.end(err)
+}
+
+// negotiate takes the connection from its first byte to a bound resource.
+func (c *conn) negotiate(ctx context.Context) error {
+	// What a client sends in that time is bounded by the limits before authentication.
+	if err := c.stream.SetReadDeadline(c.srv.Now().Add(negotiationTime)); err != nil {
+		return err
+	}
+	if c.interrupted.Load() {
+		c.interrupt()
+	}
+	if c.stream.Secure() {
+		c.state |= secure
+	}
+	for {
+		if err := c.open(); err != nil {
+			return err
+		}
+		for restart := false; !restart; {
+			if c.state&bound != 0 {
+				return nil
+			}
+			el, err := c.stream.Read()
+			if err != nil {
+				return err
+			}
+			if restart, err = c.take(ctx, el); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// open exchanges stream headers and offers what the client may do next (RFC 6120 §4.3.2).
+func (c *conn) open() error {
+	h, err := c.stream.Open()
+	if err != nil {
+		return err
+	}
+	to, err := jid.Parse(h.To)
+	if h.To != "" && (err != nil || to != c.srv.Domain) { // RFC 6120 §4.9.3.6
+		return &stream.Error{Condition: "host-unknown"}
+	}
+	if h.From != "" {
+		from, err := jid.Parse(h.From)
+		if err != nil || from.DomainJID() != c.srv.Domain { // RFC 6120 §4.9.3.9
+			return &stream.Error{Condition: "invalid-from"}
+		}
+	}
+	c.header = h
+	id := c.id
+	if c.state&authenticated != 0 {
+		id = "" // each stream has its own (RFC 6120 §4.7.3)
+	}
+	if err := c.stream.Reply(stream.Header{ID: id}); err != nil {
+		return err
+	}
+	return c.stream.WriteFeatures(c.offer())
+}
+
+// live is what happens between binding and the end.
+func (c *conn) live() error {
+	for {
+		el, err := c.stream.Read()
+		if err != nil {
+			return err
+		}
+		if err := c.element(el); err != nil {
+			return err
+		}
+	}
+}
+
+// element takes one first-level element of a bound stream.
+func (c *conn) element(el *xmlstream.Element) error {
+	root := el.Root()
+	if root.Name().Space == session.NSManagement {
+		return c.manage(root)
+	}
+	st, err := stanza.Parse(el)
+	if errors.Is(err, stanza.ErrNotStanza) {
+		return &stream.Error{Condition: "unsupported-stanza-type"} // RFC 6120 §4.9.3.24
+	}
+	if root.HasAttr("from") { // RFC 6120 §8.1.2.1
+		from, bad := jid.Parse(root.Attr("from"))
+		if bad != nil || from != c.session.JID && from != c.session.JID.Bare() {
+			return &stream.Error{Condition: "invalid-from"}
+		}
+	}
+	o := c.session.Accept(st.Size())
+	if o == nil {
+		return stream.ErrClosed
+	}
+	st = st.Addressed(c.session.JID, st.To)
+	if err != nil {
+		c.bounce(st, err)
+		o.Safe()
+		o.Through()
+		return nil
+	}
+	c.binding.Enter(st, o)
+	return nil
+}
+
+// bounce answers a stanza that could not be read.
+func (c *conn) bounce(st *stanza.Stanza, err error) {
+	se, ok := errors.AsType[*stanza.Error](err)
+	if !ok {
+		se = stanza.BadRequest
+	}
+	if st.Type != "error" && !(st.Kind == stanza.IQ && st.Type == "result") {
+		c.session.Send(st.Bounce(se), nil)
+	}
+}
+
+// end closes the stream because of err, and takes the device out of the directory.
+func (c *conn) end(err error) {
+	var say *stream.Error
+	switch {
+	case c.interrupted.Load():
+		c.settle()
+		say = &stream.Error{Condition: "system-shutdown"} // RFC 6120 §4.9.3.20
+	case isTimeout(err):
+		say = &stream.Error{Condition: "connection-timeout"} // RFC 6120 §4.9.3.4
+	default:
+		if say = stream.ErrorFor(err); say == nil {
+			c.settle()
+		}
+	}
+	c.stream.Close(say) // the connection is at its end whatever it says
+	if c.session == nil {
+		return
+	}
+	c.binding.Leave(c.session.End())
+	c.log.Info("session ended")
+	c.log.Debug("session ended", "why", err)
+}
+
+func isTimeout(err error) bool {
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout()
+}
+
+// settle waits until what was read is safe and what is queued is written, for a stream that ends in order.
+func (c *conn) settle() {
+	if c.session == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
+	defer cancel()
+	c.session.Settle(ctx.Done())
+	if c.session.Managed() {
+		c.session.Requested() // the last count
+	}
+	c.session.Drained(ctx.Done())
+}
+
+// kick closes the stream because the server wants it; the reader then ends.
+func (c *conn) kick(k *session.Kick) {
+	c.stream.Close(&stream.Error{Condition: k.Condition, Text: k.Text})
+}

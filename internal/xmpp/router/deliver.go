@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package router
+
+import (
+	"context"
+
+	"github.com/kith-im/kith/internal/archive"
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
+)
+
+const nsMUCUser = "http://jabber.org/protocol/muc#user" // XEP-0045 §7.5
+
+// recipients are the devices that a message for the turn's account goes to, by RFC 6121 §8.5, or the error by
+// which it fails. No devices and no error: the message is missed (chat, normal), or dropped (headline).
+func (t *turn) recipients(m *stanza.Stanza, self bool, sender jid.JID) ([]*Device, error) {
+	if m.To.IsFull() {
+		if d := t.device(m.To); d != nil {
+			return []*Device{d}, nil // RFC 6121 §8.5.3.1
+		}
+		switch m.Type { // RFC 6121 §8.5.3.2.1
+		case "chat":
+			if _, private := m.Child(nsMUCUser, "x"); private {
+				return nil, stanza.ServiceUnavailable
+			}
+		case "headline", "error":
+			return nil, Drop
+		default:
+			return nil, stanza.ServiceUnavailable
+		}
+	}
+	switch m.Type { // RFC 6121 §8.5.2
+	case "groupchat":
+		return nil, stanza.ServiceUnavailable
+	case "error":
+		return nil, Drop
+	}
+	var to []*Device
+	for _, d := range t.devices {
+		if self && d.JID == sender {
+			continue // it has what it wrote
+		}
+		if a := d.available.Load(); a != nil && a.Priority >= 0 {
+			to = append(to, d)
+		}
+	}
+	return to, nil
+}
+
+// plan decides, before the commit, whether the message has to wait: a device that takes it may be gone when the
+// act is committed, but one that comes meanwhile fetches what is marked.
+func (t *turn) plan(trip *Trip) error {
+	to, err := t.recipients(trip.Stanza, trip.Self, trip.Stanza.From)
+	if err != nil {
+		return err
+	}
+	if trip.Self || trip.Stanza.Type == "headline" {
+		return nil
+	}
+	trip.Waits = len(to) == 0
+	for _, d := range to {
+		if d == t.drainer {
+			trip.Waits, trip.held = true, d
+		}
+	}
+	return nil
+}
+
+// deliverMessage is what comes after the commit of a message's Inbound side.
+func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
+	m := trip.Stanza
+	recorded := trip.ArchiveID != 0
+	if recorded && (trip.Waits || trip.Self) {
+		t.pass(trip.ArchiveID)
+	}
+	if recorded && trip.Waits && trip.held == nil {
+		// It is marked: whoever came since its act began fetches it with all that waits.
+		t.missed(ctx, trip)
+		return
+	}
+	to, err := t.recipients(m, trip.Self, m.From)
+	if err != nil {
+		t.refuse(trip, err)
+		return
+	}
+	trip.Took = make(map[jid.JID]bool, len(to))
+	dl := &delivery{t: t, m: m, self: trip.Self}
+	if recorded && !trip.Waits && !trip.Self {
+		dl.id = trip.ArchiveID
+	}
+	var get []*Device
+	for _, d := range to {
+		if recorded && d == trip.held {
+			continue // it comes in its place
+		}
+		get = append(get, d)
+		trip.Took[d.JID] = true
+	}
+	if len(get) > 0 {
+		t.give(dl, get)
+	} else if dl.id != 0 {
+		t.mu.Lock()
+		t.open.push(dl) // what was taken is not said to reach beyond it
+		t.mu.Unlock()
+		t.lose(ctx, dl) // the devices went since its act began
+	}
+	t.stage(ctx, trip, Copy)
+	if len(to) == 0 {
+		t.missed(ctx, trip)
+		return
+	}
+	t.stage(ctx, trip, Notify)
+}
+
+// missed runs what comes where no device took the message.
+func (t *turn) missed(ctx context.Context, trip *Trip) {
+	t.stage(ctx, trip, Missed)
+	t.stage(ctx, trip, Notify)
+}
+
+// A delivery is a message that was given to devices, until one of them took it or all have lost it.
+type delivery struct {
+	t    *turn
+	m    *stanza.Stanza
+	id   archive.ID // 0: not recorded, or marked as waiting
+	self bool
+	had  []jid.JID // who was given it
+
+	// Under turn.mu.
+	holders int
+	taken   bool
+	settled bool
+}
+
+// give hands the message to devices.
+func (t *turn) give(dl *delivery, to []*Device) {
+	t.mu.Lock()
+	dl.holders += len(to)
+	if dl.id != 0 {
+		t.open.push(dl)
+	}
+	t.mu.Unlock()
+	for _, d := range to {
+		dl.had = append(dl.had, d.JID)
+	}
+	for _, d := range to {
+		d.send(dl.m, (*messageFate)(dl))
+	}
+}
+
+// pass notes a recorded message that needs no device to take it: it is marked as waiting, or one's own.
+func (t *turn) pass(id archive.ID) {
+	t.mu.Lock()
+	t.open.push(&delivery{id: id, settled: true})
+	t.moveTaken()
+	t.mu.Unlock()
+}
+
+// messageFate is a delivery as its devices see it.
+type messageFate delivery
+
+func (f *messageFate) Taken() {
+	t := f.t
+	t.mu.Lock()
+	f.holders--
+	f.taken = true
+	t.settle((*delivery)(f))
+	t.mu.Unlock()
+}
+
+func (f *messageFate) Lost() {
+	t := f.t
+	t.mu.Lock()
+	f.holders--
+	lost := f.holders == 0 && !f.taken
+	t.mu.Unlock()
+	if lost {
+		t.post(&job{after: func(ctx context.Context, _ error) { t.lose(ctx, (*delivery)(f)) }})
+	}
+}
+
+// lose decides what becomes of a message that no device took (core: a session ends with unacknowledged
+// stanzas, each by its kind).
+func (t *turn) lose(ctx context.Context, dl *delivery) {
+	switch {
+	case dl.self || dl.m.Type == "headline" || dl.m.Type == "error":
+		t.drop(dl)
+	case dl.id != 0:
+		t.post(&job{
+			before: func(context.Context) []write {
+				return []write{func(tx *db.Tx) error { return t.r.Store.MarkWaiting(tx, t.taken.owner, dl.id) }}
+			},
+			after: func(ctx context.Context, err error) {
+				if err != nil {
+					t.r.log.ErrorContext(ctx, "mark as waiting", "err", err) // stays open: what was taken does not pass it
+					return
+				}
+				t.drop(dl)
+				owner, err := t.r.Accounts.Lookup(ctx, t.addr.Local())
+				if err != nil {
+					return // the account is gone
+				}
+				t.missed(ctx, &Trip{Side: Inbound, Account: t.addr, Owner: owner, Stanza: dl.m, ArchiveID: dl.id,
+					Waits: true, Took: map[jid.JID]bool{}, r: t.r})
+				t.drainAny(ctx)
+			},
+		})
+	case dl.m.Type == "groupchat":
+		t.r.Route(dl.m.Bounce(stanza.ServiceUnavailable)) // the room sees that its occupant is a ghost
+	default:
+		// Not recorded: as if the device had not been there, and never to one that had it.
+		to, err := t.recipients(dl.m, dl.self, dl.m.From)
+		if err != nil {
+			return
+		}
+		var others []*Device
+		for _, d := range to {
+			if !dl.hadIt(d.JID) {
+				others = append(others, d)
+			}
+		}
+		if len(others) > 0 {
+			t.give(dl, others)
+		}
+	}
+}
+
+func (dl *delivery) hadIt(j jid.JID) bool {
+	for _, h := range dl.had {
+		if h == j {
+			return true
+		}
+	}
+	return false
+}
+
+// drop settles a delivery that needs nobody to take it any more.
+func (t *turn) drop(dl *delivery) {
+	t.mu.Lock()
+	t.settle(dl)
+	t.mu.Unlock()
+}
+
+// settle notes that the message needs nothing any more, and moves the taken mark. mu is held.
+func (t *turn) settle(dl *delivery) {
+	if dl.settled || dl.id == 0 {
+		return
+	}
+	dl.settled = true
+	t.moveTaken()
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package router
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/session"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
+)
+
+// A Device is a bound resource as its account's home knows it, on whatever node its connection is.
+type Device struct {
+	JID    jid.JID // full
+	Client string  // the client's own id (XEP-0386 §3.3 in spirit: the user agent's); "" where it told none
+
+	turn      *turn
+	port      port
+	available atomic.Pointer[Available]
+	roster    atomic.Bool
+	ended     bool // the turn's: Ended was told
+}
+
+// Available is a device's last available presence.
+type Available struct {
+	Stanza   *stanza.Stanza // from the full address
+	Priority int            // -128 to 127 (RFC 6121 §4.7.2.3)
+}
+
+// A port is the way to a device: its session on this node, or the node that has it.
+type port interface {
+	send(st *stanza.Stanza, fate session.Fate)
+	kick(k *session.Kick)
+}
+
+// Send queues a stanza for the device and returns at once. What it says is lost with the device.
+func (d *Device) Send(st *stanza.Stanza) { d.send(st, nil) }
+
+func (d *Device) send(st *stanza.Stanza, fate session.Fate) { d.port.send(st, fate) }
+
+// Available is the device's last available presence; nil where it is not available.
+func (d *Device) Available() *Available { return d.available.Load() }
+
+// SetAvailable notes the device's presence; nil: it is no more available. Only the presence feature calls it,
+// in the turn.
+func (d *Device) SetAvailable(a *Available) { d.available.Store(a) }
+
+// Interested reports whether the device asked for the contact list (RFC 6121 §2.2): it gets pushes.
+func (d *Device) Interested() bool { return d.roster.Load() }
+
+// SetInterested notes that it asked.
+func (d *Device) SetInterested() { d.roster.Store(true) }
+
+// Kick ends the device's stream, at once and for good.
+func (d *Device) Kick(condition, text string) {
+	d.port.kick(&session.Kick{Condition: condition, Text: text})
+}
+
+type localPort struct{ s *session.Session }
+
+func (p localPort) send(st *stanza.Stanza, fate session.Fate) { p.s.Send(st, fate) }
+func (p localPort) kick(k *session.Kick)                      { p.s.Kick(k) }
+
+// Devices lists the devices of an account, by time of binding. The account's home must be here; in its turn
+// the list is exact, elsewhere it may change at once.
+func (r *Router) Devices(bare jid.JID) []*Device {
+	r.turnsMu.Lock()
+	t := r.turns[bare]
+	r.turnsMu.Unlock()
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.devices
+}
+
+// device returns the turn's device with that full address, or nil.
+func (t *turn) device(full jid.JID) *Device {
+	for _, d := range t.devices {
+		if d.JID == full {
+			return d
+		}
+	}
+	return nil
+}
+
+func (t *turn) setDevices(list []*Device) {
+	t.mu.Lock()
+	t.devices = list
+	t.mu.Unlock()
+}
+
+// without returns the turn's devices but d.
+func (t *turn) without(d *Device) []*Device {
+	var rest []*Device
+	for _, x := range t.devices {
+		if x != d {
+			rest = append(rest, x)
+		}
+	}
+	return rest
+}
+
+// A Binding is a session's place at its account's home. Its methods are called by the session's connection,
+// one at a time.
+type Binding struct {
+	r       *Router
+	session *session.Session
+	home    Node
+	turn    *turn   // where home is here
+	device  *Device // where home is here
+}
+
+// Bind enters a session into the directory of devices. A device with the same full address, or with the same
+// client id, is ended (RFC 6120 §7.7.2.2). It returns stanza.ResourceConstraint where the account has too many
+// devices.
+func (r *Router) Bind(ctx context.Context, s *session.Session) (*Binding, error) {
+	b := &Binding{r: r, session: s, home: r.Peers.Home(s.JID.Bare())}
+	done := make(chan error, 1)
+	if b.home != "" {
+		r.localMu.Lock()
+		r.local[s.ID] = s
+		r.localMu.Unlock()
+		r.links.send(b.home, &Packet{Kind: PacketBind, Session: s.ID, Device: s.JID, Client: s.Client,
+			Ref: r.links.keepAnswer(func(err error) { done <- err })})
+	} else {
+		d := &Device{JID: s.JID, Client: s.Client, port: localPort{s}}
+		r.bind(d, func(err error) {
+			b.turn, b.device = d.turn, d
+			done <- err
+		})
+	}
+	select {
+	case err := <-done:
+		if err != nil {
+			b.forget()
+			return nil, err
+		}
+		return b, nil
+	case <-ctx.Done():
+		go func() { // ends when the turn has answered
+			if <-done == nil {
+				b.Leave(nil)
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// bind posts the job that enters d at its home, here. told is called in the turn.
+func (r *Router) bind(d *Device, told func(error)) {
+	r.postOn(d.JID.Bare(), func(t *turn) *job {
+		return &job{after: func(ctx context.Context, _ error) {
+			for _, old := range t.devices {
+				if old.JID == d.JID || old.Client != "" && old.Client == d.Client {
+					t.end(ctx, old)
+					old.Kick("conflict", "")
+				}
+			}
+			if len(t.devices) >= r.MaxSessions {
+				told(stanza.ResourceConstraint)
+				return
+			}
+			d.turn = t
+			t.setDevices(append(t.devices[:len(t.devices):len(t.devices)], d))
+			for _, f := range r.sessions[Bound] {
+				f(ctx, d)
+			}
+			told(nil)
+		}}
+	})
+}
+
+// end takes a device out of the directory and tells the features, once.
+func (t *turn) end(ctx context.Context, d *Device) {
+	if d.ended {
+		return
+	}
+	d.ended = true
+	t.hide(d)
+	for _, f := range t.r.sessions[Ended] {
+		f(ctx, d)
+	}
+}
+
+// Enter begins the trip of a stanza that the session read; its From is the session's address.
+func (b *Binding) Enter(st *stanza.Stanza, o Origin) {
+	tk := newTicket(o)
+	if b.home != "" {
+		b.r.links.send(b.home, &Packet{Kind: PacketEnter, Session: b.session.ID, Device: b.session.JID, Stanza: st,
+			Ref: b.r.links.keep(tk)})
+		return
+	}
+	b.turn.post(b.turn.enter(b.device, st, tk))
+}
+
+// Leave takes the session out of the directory. lost are the fates of what its device never took: they are
+// told once it can no longer be found, and contacts hear after that that it is gone.
+func (b *Binding) Leave(lost []session.Fate) {
+	b.forget()
+	if b.home != "" {
+		b.r.links.send(b.home, &Packet{Kind: PacketLeave, Session: b.session.ID, Device: b.session.JID})
+		for _, f := range lost {
+			f.Lost()
+		}
+		b.r.links.send(b.home, &Packet{Kind: PacketEnd, Session: b.session.ID, Device: b.session.JID})
+		return
+	}
+	b.r.leave(b.device, lost)
+}
+
+func (b *Binding) forget() {
+	b.r.localMu.Lock()
+	delete(b.r.local, b.session.ID)
+	b.r.localMu.Unlock()
+}
+
+// leave is Binding.Leave at the home.
+func (r *Router) leave(d *Device, lost []session.Fate) {
+	t := d.turn
+	hide := t.hiding(d)
+	t.post(&job{after: func(ctx context.Context, err error) {
+		hide.after(ctx, err)
+		for _, f := range lost {
+			f.Lost() // what it posts comes before the end
+		}
+		t.post(t.ending(d))
+	}})
+}
+
+// hiding takes a device out of the directory: it is not found by address or presence any more.
+func (t *turn) hiding(d *Device) *job {
+	return &job{after: func(context.Context, error) { t.hide(d) }}
+}
+
+// ending tells the features that it is gone.
+func (t *turn) ending(d *Device) *job {
+	return &job{after: func(ctx context.Context, _ error) { t.end(ctx, d) }}
+}
+
+func (t *turn) hide(d *Device) {
+	t.setDevices(t.without(d))
+	if t.drainer == d {
+		t.drainer = nil
+	}
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package router
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"github.com/kith-im/kith/internal/archive"
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+)
+
+// A turn is where all that concerns one account happens, one thing after the other: a pipeline of jobs with a
+// half before and a half after the commit. Its goroutine exists only while there is work, and runs both
+// halves, so what a turn owns needs no lock. A turn never waits for another turn, a stream or an answer: what
+// is posted is always taken (the bound is the credit of the streams, package session).
+type turn struct {
+	r    *Router
+	addr jid.JID // bare
+
+	mu      sync.Mutex // guards the block; never held while a job, a store or a stream is called
+	jobs    fifo[*job] // not begun
+	pipe    fifo[*job] // begun, in order; their second halves are due
+	running bool
+	dead    bool            // retired: post elsewhere
+	devices []*Device       // by time of binding; replaced, never changed in place
+	open    fifo[*delivery] // recorded, not yet known to be taken, by archive id
+	taken   takenMark       // how far the account's devices have taken what was recorded
+
+	// Of the turn's goroutine alone.
+	drainer *Device // catches up with what waited; what is recorded meanwhile waits with it
+	queries int     // running beside the turn
+	queued  []func()
+}
+
+// A write is a part of an act.
+type write func(*db.Tx) error
+
+// A job is one thing that a turn does. Either half may be nil.
+type job struct {
+	before func(context.Context) []write // what it returns is committed as one act
+	after  func(context.Context, error)  // with the error of that act, or of a fault in before
+	alone  bool                          // begins when the pipe is empty, and nothing begins before it ended
+	ready  bool                          // turn.mu: the second half may run
+	err    error                         // turn.mu, until ready
+}
+
+// maxPipe bounds the jobs between their two halves; the store's batches are smaller.
+const maxPipe = 512
+
+// post hands j to the turn of an account.
+func (r *Router) post(bare jid.JID, j *job) { r.postOn(bare, func(*turn) *job { return j }) }
+
+// postOn posts the job that build makes for the account's turn; the turn's lock is held meanwhile.
+func (r *Router) postOn(bare jid.JID, build func(*turn) *job) {
+	for {
+		r.turnsMu.Lock()
+		t := r.turns[bare]
+		if t == nil {
+			t = &turn{r: r, addr: bare}
+			r.turns[bare] = t
+		}
+		r.turnsMu.Unlock()
+		t.mu.Lock()
+		if !t.dead {
+			t.push(build(t))
+			t.mu.Unlock()
+			return
+		}
+		t.mu.Unlock()
+	}
+}
+
+// post hands j to t, or to its successor where t has retired.
+func (t *turn) post(j *job) {
+	t.mu.Lock()
+	if !t.dead {
+		t.push(j)
+		t.mu.Unlock()
+		return
+	}
+	t.mu.Unlock()
+	t.r.post(t.addr, j)
+}
+
+// push appends j. mu is held.
+func (t *turn) push(j *job) {
+	t.jobs.push(j)
+	t.wake()
+}
+
+// wake starts the turn's goroutine where there is work. mu is held. Router.Close waits for it.
+func (t *turn) wake() {
+	if t.running || !t.mayEnd() && !t.mayBegin() {
+		return
+	}
+	t.running = true
+	t.r.working.Add(1)
+	go t.run()
+}
+
+// mayEnd reports whether the second half of the oldest job may run.
+func (t *turn) mayEnd() bool { return !t.pipe.empty() && t.pipe.head().ready }
+
+// mayBegin reports whether the first half of the next job may run.
+func (t *turn) mayBegin() bool {
+	switch {
+	case t.jobs.empty() || t.pipe.len() >= maxPipe:
+		return false
+	case t.pipe.empty():
+		return true
+	}
+	return !t.jobs.head().alone && !t.pipe.head().alone
+}
+
+func (t *turn) run() {
+	defer t.r.working.Done()
+	ctx := t.r.ctx
+	t.mu.Lock()
+	for {
+		switch {
+		case t.mayEnd():
+			j := t.pipe.head() // it leaves the pipe only when it is done: alone means alone
+			t.mu.Unlock()
+			t.guard(func() {
+				if j.after != nil {
+					j.after(ctx, j.err)
+				}
+			})
+			t.mu.Lock()
+			t.pipe.pop()
+		case t.mayBegin():
+			j := t.jobs.pop()
+			t.pipe.push(j)
+			t.mu.Unlock()
+			var writes []write
+			err := t.guard(func() {
+				if j.before != nil {
+					writes = j.before(ctx)
+				}
+			})
+			if err == nil && len(writes) > 0 {
+				t.commit(j, writes)
+				t.mu.Lock()
+				continue
+			}
+			t.mu.Lock()
+			j.err, j.ready = err, true
+		default:
+			t.running = false
+			t.retire()
+			return
+		}
+	}
+}
+
+// retire forgets a turn with nothing to do and nothing to keep. mu is held, and given back.
+func (t *turn) retire() {
+	t.dead = !t.running && t.jobs.empty() && t.pipe.empty() && len(t.devices) == 0 && t.open.empty() &&
+		!t.taken.dirty && !t.taken.saving
+	dead := t.dead
+	t.mu.Unlock()
+	if dead {
+		t.r.turnsMu.Lock()
+		if t.r.turns[t.addr] == t {
+			delete(t.r.turns, t.addr)
+		}
+		t.r.turnsMu.Unlock()
+	}
+}
+
+// guard calls f; a panic in a feature ends one trip, not the server.
+func (t *turn) guard(f func()) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.r.log.Error("fault in a turn", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("router: fault: %v", p)
+		}
+	}()
+	f()
+	return nil
+}
+
+// commit gives writes to the store as one act, and lets j go on when they are committed.
+func (t *turn) commit(j *job, writes []write) {
+	t.r.db.Submit(func(tx *db.Tx) error {
+		for _, w := range writes {
+			if err := w(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(err error) {
+		t.mu.Lock()
+		j.err, j.ready = err, true
+		t.wake()
+		t.mu.Unlock()
+	})
+}
+
+// A fifo is a queue that gives its memory back when it is empty.
+type fifo[T any] struct {
+	items []T
+	first int
+}
+
+func (f *fifo[T]) empty() bool { return f.first == len(f.items) }
+func (f *fifo[T]) len() int    { return len(f.items) - f.first }
+func (f *fifo[T]) head() T     { return f.items[f.first] }
+func (f *fifo[T]) all() []T    { return f.items[f.first:] }
+
+func (f *fifo[T]) push(v T) {
+	if f.first > 32 && f.first*2 > len(f.items) {
+		n := copy(f.items, f.items[f.first:])
+		clear(f.items[n:])
+		f.items, f.first = f.items[:n], 0
+	}
+	f.items = append(f.items, v)
+}
+
+func (f *fifo[T]) pop() T {
+	var zero T
+	v := f.items[f.first]
+	f.items[f.first] = zero
+	if f.first++; f.first == len(f.items) {
+		if cap(f.items) > 64 {
+			f.items = nil
+		}
+		f.items, f.first = f.items[:0], 0
+	}
+	return v
+}
+
+// takenMark tells how far an account's devices have taken what was recorded for it (core.md: after a crash,
+// younger entries count as waiting).
+type takenMark struct {
+	owner  int64      // the account's id
+	id     archive.ID // every recorded message up to here was taken, or is marked as waiting
+	dirty  bool       // the store has to be told
+	saving bool       // it is being told
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package router
+
+import (
+	"context"
+	"slices"
+
+	"github.com/kith-im/kith/internal/archive"
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/xmpp/payload/delay"
+	"github.com/kith-im/kith/internal/xmpp/payload/stanzaid"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// Messages that wait are marks on the archive's entries (Trip.Waits). The first device that becomes available
+// drains them, page by page and each page when the one before was taken; what is recorded meanwhile is marked
+// too and comes in its place, so the device sees all in the archive's order (XEP-0160 §3).
+
+// drainPage is how many waiting messages are sent before the device has to take them.
+const drainPage = 100
+
+// DeliverWaiting has the trip's device, which has just become available, fetch what waits for its account.
+// Only a presence trip's After step calls it.
+func (t *Trip) DeliverWaiting(ctx context.Context) {
+	if t.Device != nil && t.Device.turn != nil {
+		t.Device.turn.drain(t.Device)
+	}
+}
+
+// drain begins to send what waits to d, unless another device does that already.
+func (t *turn) drain(d *Device) {
+	if t.drainer != nil {
+		return
+	}
+	t.drainer = d
+	t.drainNext(d, 0)
+}
+
+// drainAny has some available device drain, where there is one.
+func (t *turn) drainAny(context.Context) {
+	for _, d := range t.devices {
+		if a := d.available.Load(); a != nil && a.Priority >= 0 {
+			t.drain(d)
+			return
+		}
+	}
+}
+
+// drainNext posts the next page. It runs alone in the turn, so nothing that is recorded is between its two
+// halves, and what the page does not hold is recorded after it.
+func (t *turn) drainNext(d *Device, after archive.ID) {
+	t.post(&job{alone: true, after: func(ctx context.Context, _ error) {
+		if t.drainer != d {
+			return // it has left
+		}
+		page, err := t.r.Store.Waiting(ctx, t.taken.owner, after, drainPage)
+		if err != nil {
+			t.r.log.ErrorContext(ctx, "read what waits", "err", err)
+			t.drainer = nil
+			return
+		}
+		full := len(page) == drainPage
+		if !full {
+			t.drainer = nil // this is all: what comes now goes straight to its devices
+		}
+		fate := &pageFate{t: t, d: d, more: full}
+		for _, e := range page {
+			fate.ids = append(fate.ids, e.ID)
+		}
+		fate.left = len(page)
+		for _, e := range page {
+			st, err := t.waitingStanza(e)
+			if err != nil {
+				t.r.log.ErrorContext(ctx, "stored message", "id", e.ID, "err", err)
+				fate.Taken()
+				continue
+			}
+			d.send(st, fate)
+		}
+	}})
+}
+
+// waitingStanza is a stored message as it is delivered late: with its id (XEP-0359 §3) and the time at which it
+// came (XEP-0203 §2).
+func (t *turn) waitingStanza(e archive.Entry) (*stanza.Stanza, error) {
+	st, err := parseStored(e.Raw)
+	if err != nil {
+		return nil, err
+	}
+	return st.With(stanzaid.New(t.addr, e.ID.String()), delay.New(t.r.Domain, e.ID.Time(), "")), nil
+}
+
+// stored are the limits of what was accepted once: none that it could pass.
+func stored() xmlstream.Limits {
+	return xmlstream.Limits{Bytes: 16 << 20, Depth: 256, Attrs: 1024, Nodes: 1 << 20}
+}
+
+func parseStored(raw xmlstream.Raw) (*stanza.Stanza, error) {
+	el, err := xmlstream.Parse(string(raw), stored())
+	if err != nil {
+		return nil, err
+	}
+	return stanza.Parse(el)
+}
+
+// A pageFate follows one page of waiting messages to the device that drains: what it took waits no more.
+type pageFate struct {
+	t    *turn
+	d    *Device
+	more bool
+	ids  []archive.ID
+
+	// Under turn.mu.
+	left int // not yet taken; the device takes them in order
+	lost bool
+}
+
+func (f *pageFate) Taken() { f.one(false) }
+func (f *pageFate) Lost()  { f.one(true) }
+
+func (f *pageFate) one(lost bool) {
+	t := f.t
+	t.mu.Lock()
+	if lost && !f.lost {
+		f.lost = true
+		f.ids = f.ids[:len(f.ids)-f.left] // those before it were taken
+	}
+	f.left--
+	last := f.left == 0
+	ids := f.ids
+	t.mu.Unlock()
+	if !last {
+		return
+	}
+	t.post(&job{
+		before: func(context.Context) []write {
+			if len(ids) == 0 {
+				return nil
+			}
+			return []write{func(tx *db.Tx) error { return t.r.Store.Unmark(tx, t.taken.owner, ids...) }}
+		},
+		after: func(ctx context.Context, err error) {
+			switch {
+			case err != nil:
+				t.r.log.ErrorContext(ctx, "note what was taken", "err", err)
+			case f.more && !f.lost:
+				t.drainNext(f.d, ids[len(ids)-1])
+			case f.lost:
+				t.drainAny(ctx)
+			}
+		},
+	})
+}
+
+// moveTaken moves the taken mark over everything that is settled. turn.mu is held.
+func (t *turn) moveTaken() {
+	moved := false
+	for !t.open.empty() && t.open.head().settled {
+		t.taken.id = t.open.pop().id
+		moved = true
+	}
+	if moved && !t.taken.dirty {
+		t.r.remember(t)
+	}
+}
+
+// remember notes that the turn has a taken mark to save. turn.mu is held.
+func (r *Router) remember(t *turn) {
+	t.taken.dirty = true
+	r.dirtyMu.Lock()
+	r.dirty = append(r.dirty, t)
+	r.dirtyMu.Unlock()
+}
+
+// saveTaken tells the store how far each account's devices have taken what was recorded.
+func (r *Router) saveTaken() {
+	r.dirtyMu.Lock()
+	dirty := r.dirty
+	r.dirty = nil
+	r.dirtyMu.Unlock()
+	for some := range slices.Chunk(dirty, 100) {
+		marks := make([]takenMark, len(some))
+		for i, t := range some {
+			t.mu.Lock()
+			t.taken.dirty, t.taken.saving = false, true
+			marks[i] = t.taken
+			t.mu.Unlock()
+		}
+		r.working.Add(1)
+		r.db.Submit(func(tx *db.Tx) error {
+			for _, m := range marks {
+				if err := r.Store.SaveTaken(tx, m.owner, m.id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, func(err error) {
+			if err != nil {
+				r.log.Error("save what was taken", "err", err) // a crash now would deliver it twice
+			}
+			for _, t := range some {
+				t.mu.Lock()
+				t.taken.saving = false
+				if err != nil && !t.taken.dirty {
+					r.remember(t)
+				}
+				t.retire() // gives the lock back
+			}
+			r.working.Done()
+		})
+	}
+}

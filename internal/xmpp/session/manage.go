@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"strconv"
+
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// NSManagement is the namespace of stream management (XEP-0198 §14).
+const NSManagement = "urn:xmpp:sm:3"
+
+const request = xmlstream.Raw(`<r xmlns="` + NSManagement + `"/>`)
+
+const (
+	creditStanzas = 256     // read and not yet through
+	creditBytes   = 1 << 20 // of the same
+)
+
+// A window marks stanzas that are safe out of order. Numbers are modulo 2^32; there are never more than
+// creditStanzas between the run's end and the newest.
+type window struct {
+	read uint32                     // stanzas read since stream management was enabled
+	run  uint32                     // end of the unbroken run of safe ones: h
+	safe [creditStanzas / 64]uint64 // one bit a number, by number modulo creditStanzas
+}
+
+func (w *window) mark(n uint32) {
+	w.safe[n%creditStanzas/64] |= 1 << (n % 64)
+	for w.run != w.read {
+		next := w.run + 1
+		slot, bit := &w.safe[next%creditStanzas/64], uint64(1)<<(next%64)
+		if *slot&bit == 0 {
+			return
+		}
+		*slot &^= bit
+		w.run = next
+	}
+}
+
+// Enable turns on stream management and reports whether it was off (XEP-0198 §3). What is read from now on
+// counts, and so does what is queued behind the answer. enabled is "" where the answer went out already
+// (XEP-0386: nothing else did).
+func (s *Session) Enable(enabled xmlstream.Raw) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.managed || s.ended {
+		return false
+	}
+	s.managed = true
+	if enabled == "" {
+		s.counting = true
+		return true
+	}
+	s.queue = append(s.queue, item{raw: enabled, enables: true})
+	s.bytes += len(enabled)
+	s.wake()
+	return true
+}
+
+// Managed reports whether stream management is on.
+func (s *Session) Managed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.managed
+}
+
+// asks reports whether an <r/> is due, and notes that it goes out. mu is held.
+func (s *Session) asks() bool {
+	if s.asking || len(s.unacked) == 0 || s.asked == s.sent {
+		return false
+	}
+	s.asking, s.asked = true, s.sent
+	return true
+}
+
+// Acknowledged takes the peer's <a h=…/> (XEP-0198 §4).
+func (s *Session) Acknowledged(h uint32) error {
+	s.mu.Lock()
+	n := h - (s.sent - uint32(len(s.unacked)))
+	if n > uint32(len(s.unacked)) {
+		s.mu.Unlock()
+		return ErrAckTooHigh
+	}
+	taken := s.unacked[:n]
+	s.unacked = s.unacked[n:]
+	if len(s.unacked) == 0 {
+		s.unacked = nil
+	}
+	s.asking = false
+	again := !s.ended && len(s.queue) == 0 && s.asks()
+	s.mu.Unlock()
+
+	for _, it := range taken {
+		if it.fate != nil {
+			it.fate.Taken()
+		}
+	}
+	if again {
+		s.SendRaw(request)
+	}
+	return nil
+}
+
+// Requested answers the peer's <r/> at once with what is safe by now; if that lags behind what was read, one
+// more <a/> follows by itself (XEP-0198 §4).
+func (s *Session) Requested() {
+	s.mu.Lock()
+	h := s.in.run
+	s.owesCount = h != s.in.read
+	s.mu.Unlock()
+	s.SendRaw(answer(h))
+}
+
+// H is the number of the peer's stanzas that are safe (XEP-0198 §4), modulo 2^32.
+func (s *Session) H() uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in.run
+}
+
+func answer(h uint32) xmlstream.Raw {
+	return xmlstream.Raw(`<a xmlns="` + NSManagement + `" h="` + strconv.FormatUint(uint64(h), 10) + `"/>`)
+}
+
+// An Origin is one stanza that was read, on its way: it holds a piece of the stream's credit until it is
+// through. Its methods are called on any goroutine, each at most once, Safe not after Through.
+type Origin struct {
+	s    *Session
+	n    uint32 // its number; meaningless where it does not count
+	size int
+	flag bool // counts
+}
+
+// Accept numbers a stanza of size bytes that was read, and waits until the stream has credit for it. It
+// returns nil where the session ended.
+func (s *Session) Accept(size int) *Origin {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.ended && s.held > 0 && (s.held >= creditStanzas || s.heldBytes+size > creditBytes) {
+		s.room.Wait()
+	}
+	if s.ended {
+		return nil
+	}
+	s.held++
+	s.heldBytes += size
+	o := &Origin{s: s, size: size, flag: s.managed}
+	if o.flag {
+		s.in.read++
+		o.n = s.in.read
+	}
+	return o
+}
+
+// Safe says that the stanza may be acknowledged: it is on disk, or was handed on, or its error is queued.
+func (o *Origin) Safe() {
+	if !o.flag {
+		return
+	}
+	s := o.s
+	s.mu.Lock()
+	s.in.mark(o.n)
+	tell := s.owesCount && s.in.run == s.in.read && !s.ended
+	if tell {
+		s.owesCount = false
+	}
+	h := s.in.run
+	s.mu.Unlock()
+	if tell {
+		s.SendRaw(answer(h))
+	}
+}
+
+// Through gives the stanza's credit back: the last of its trips is through.
+func (o *Origin) Through() {
+	s := o.s
+	s.mu.Lock()
+	s.held--
+	s.heldBytes -= o.size
+	s.room.Broadcast()
+	s.mu.Unlock()
+}
+
+// Settle waits until every stanza that was read is through, or done is closed. Nothing may be accepted
+// meanwhile.
+func (s *Session) Settle(done <-chan struct{}) {
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() { // ends with Settle
+		select {
+		case <-done:
+			s.mu.Lock()
+			s.room.Broadcast()
+			s.mu.Unlock()
+		case <-stop:
+		}
+	}()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.held > 0 && !s.ended {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		s.room.Wait()
+	}
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package session is one device's end of a stream: the queue of stanzas on their way to it, and the
+// counters of both directions (XEP-0198 v1.6.1, RFC 6120 §10.1).
+//
+// Outbound, Send takes a stanza and returns at once; a goroutine that exists only while there is something
+// to write hands the queue to the stream in batches. Each stanza may have a Fate, which is told exactly once
+// whether the device took it: with stream management that is when the device acknowledged it, else when it
+// was written.
+//
+// Inbound, Accept numbers each stanza that was read and waits for credit, so that a device which sends faster
+// than its stanzas find their way is not read. A stanza is marked safe when it may be acknowledged, in any
+// order; h is the end of the unbroken run (XEP-0198 §4).
+//
+// A Session is safe for concurrent use. It knows no router and no storage.
+package session
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+const (
+	maxQueue      = 4096     // stanzas that wait to be written; one more cuts the stream
+	maxQueueBytes = 4 << 20  // bytes of the same
+	maxUnacked    = 10_000   // stanzas that were written and not acknowledged; one more cuts the stream
+	maxBatch      = 64       // stanzas in one write
+	maxBatchBytes = 64 << 10 // bytes in one write, unless a single stanza is longer
+	writeTimeout  = 60 * time.Second
+)
+
+// ErrAckTooHigh says that the peer acknowledged stanzas that it was never sent (XEP-0198 §4).
+var ErrAckTooHigh = errors.New("session: acknowledged more than was sent")
+
+// A Stream is what a session writes to. Of Write and WriteStanzas one is called at a time.
+type Stream interface {
+	Write(xmlstream.Raw) error
+	WriteStanzas(list []*stanza.Stanza, extra ...xmlstream.Raw) error
+	SetWriteDeadline(time.Time) error
+	Cut()
+}
+
+// A Fate is told what became of a stanza that was given to a device: exactly one of its methods is called,
+// once, on any goroutine; it must not block and must not call back into the session.
+type Fate interface {
+	Taken() // the device has it
+	Lost()  // the session ended before the device had it
+}
+
+// An item is one entry of the outbound queue: a stanza, or an element that is none (a nonza).
+type item struct {
+	stanza  *stanza.Stanza
+	raw     xmlstream.Raw
+	fate    Fate
+	enables bool // raw is <enabled/>: what follows it counts
+}
+
+// A Session is one bound device on the node that holds its connection.
+type Session struct {
+	ID     string  // unique on this node; runs through all log lines of the connection
+	JID    jid.JID // full
+	Client string  // the client's own id (XEP-0386, XEP-0388); "" where it told none
+
+	stream Stream
+
+	mu       sync.Mutex // guards what follows
+	room     *sync.Cond // credit came back, the session ended, or everything became safe
+	queue    []item
+	bytes    int // of queue
+	flushing bool
+	ended    bool
+	kicked   func(*Kick) // what ends the stream; nil once used
+	idle     chan struct{}
+
+	// XEP-0198 §4
+	managed   bool   // what is read counts
+	counting  bool   // what is written counts: <enabled/> has been taken from the queue
+	unacked   []item // written or being written, in order; only while counting
+	sent      uint32 // stanzas handed to the stream since it was enabled, modulo 2^32
+	asked     uint32 // value of sent when the last <r/> went out
+	asking    bool   // an <r/> is unanswered
+	in        window
+	owesCount bool // an <a/> was sent that lagged behind; one more follows
+
+	held      int // credit in use, stanzas
+	heldBytes int
+}
+
+// A Kick is the reason for which the server ends a session (RFC 6120 §4.9.3).
+type Kick struct{ Condition, Text string }
+
+// New returns a session that will write to s from Start on; what is sent before waits. kick is called at most
+// once, on a goroutine of its own, when the server wants the stream closed; it must lead to End.
+func New(id string, full jid.JID, client string, s Stream, kick func(*Kick)) *Session {
+	x := &Session{ID: id, JID: full, Client: client, stream: s, kicked: kick, flushing: true}
+	x.room = sync.NewCond(&x.mu)
+	return x
+}
+
+// Start lets the session write: its client has been told that it is bound.
+func (s *Session) Start() {
+	s.mu.Lock()
+	s.flushing = false
+	s.wake()
+	s.mu.Unlock()
+}
+
+// Send queues st and returns at once. fate may be nil.
+func (s *Session) Send(st *stanza.Stanza, fate Fate) {
+	s.push(item{stanza: st, fate: fate}, st.Size())
+}
+
+// SendRaw queues an element that is no stanza, behind what is queued already.
+func (s *Session) SendRaw(raw xmlstream.Raw) { s.push(item{raw: raw}, len(raw)) }
+
+func (s *Session) push(it item, size int) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		if it.fate != nil {
+			it.fate.Lost()
+		}
+		return
+	}
+	s.queue = append(s.queue, it)
+	s.bytes += size
+	full := len(s.queue) > maxQueue || s.bytes > maxQueueBytes || len(s.unacked) > maxUnacked
+	s.wake()
+	s.mu.Unlock()
+	if full {
+		// The device does not read: what it misses waits for it elsewhere (Fate.Lost).
+		s.stream.Cut()
+	}
+}
+
+// wake starts the flusher if there is work and none runs. mu is held. End waits for it.
+func (s *Session) wake() {
+	if !s.flushing && len(s.queue) > 0 {
+		s.flushing = true
+		go s.flush()
+	}
+}
+
+// flush writes the queue until it is empty or the stream fails. One runs at a time.
+func (s *Session) flush() {
+	list := make([]*stanza.Stanza, 0, 8)
+	for {
+		s.mu.Lock()
+		if len(s.queue) == 0 || s.ended {
+			s.flushing = false
+			if len(s.queue) == 0 {
+				s.queue, s.bytes = nil, 0
+			}
+			if s.idle != nil {
+				close(s.idle)
+				s.idle = nil
+			}
+			s.mu.Unlock()
+			return
+		}
+		var batch []item
+		batch, list = s.next(list[:0])
+		var extra []xmlstream.Raw
+		if len(list) == 0 {
+			extra = append(extra, batch[0].raw)
+		}
+		managed := s.counting
+		if managed && len(list) > 0 {
+			s.unacked = append(s.unacked, batch...)
+			s.sent += uint32(len(list))
+		}
+		s.counting = s.counting || batch[0].enables
+		if len(s.queue) == 0 && s.asks() {
+			extra = append(extra, request)
+		}
+		s.mu.Unlock()
+
+		if !s.write(list, extra) {
+			s.mu.Lock()
+			if !managed || len(list) == 0 {
+				// Back into the queue: End tells their fates.
+				s.queue = append(batch, s.queue...)
+			}
+			s.flushing = false
+			if s.idle != nil {
+				close(s.idle)
+				s.idle = nil
+			}
+			s.mu.Unlock()
+			s.stream.Cut()
+			return
+		}
+		if !managed {
+			for _, it := range batch {
+				if it.fate != nil {
+					it.fate.Taken()
+				}
+			}
+		}
+		clear(list)
+	}
+}
+
+// next takes from the head of the queue either stanzas, as many as make a good write, or one nonza. mu is held.
+func (s *Session) next(list []*stanza.Stanza) ([]item, []*stanza.Stanza) {
+	n, size := 0, 0
+	for n < len(s.queue) && n < maxBatch && s.queue[n].stanza != nil {
+		z := s.queue[n].stanza.Size()
+		if n > 0 && size+z > maxBatchBytes {
+			break
+		}
+		list = append(list, s.queue[n].stanza)
+		size += z
+		n++
+	}
+	if n == 0 {
+		n, size = 1, len(s.queue[0].raw)
+	}
+	batch := s.queue[:n:n]
+	s.queue = s.queue[n:]
+	s.bytes -= size
+	return batch, list
+}
+
+func (s *Session) write(list []*stanza.Stanza, extra []xmlstream.Raw) bool {
+	if err := s.stream.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return false
+	}
+	if len(list) > 0 {
+		return s.stream.WriteStanzas(list, extra...) == nil
+	}
+	for _, raw := range extra {
+		if s.stream.Write(raw) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Kick has the stream closed with k and returns at once. Only the first call counts.
+func (s *Session) Kick(k *Kick) {
+	s.mu.Lock()
+	f := s.kicked
+	s.kicked = nil
+	s.mu.Unlock()
+	if f != nil {
+		go f(k) // the connection's reader waits for it: it leads to End
+	}
+}
+
+// Drained waits until what is queued was written, or the session or the stream is at its end, or done is closed.
+func (s *Session) Drained(done <-chan struct{}) {
+	s.mu.Lock()
+	if !s.flushing {
+		s.mu.Unlock()
+		return
+	}
+	if s.idle == nil {
+		s.idle = make(chan struct{})
+	}
+	idle := s.idle
+	s.mu.Unlock()
+	select {
+	case <-idle:
+	case <-done:
+	}
+}
+
+// End ends the session and returns the fates of all that its device never took, in order; the caller tells
+// them Lost once the device can no longer be found. After End nothing is written.
+func (s *Session) End() (lost []Fate) {
+	s.mu.Lock()
+	s.ended = true
+	s.kicked = nil
+	s.room.Broadcast()
+	s.mu.Unlock()
+	s.stream.Cut()
+	s.Drained(nil) // the flusher sees ended, or its write fails
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, it := range append(s.unacked, s.queue...) {
+		if it.fate != nil {
+			lost = append(lost, it.fate)
+		}
+	}
+	s.unacked, s.queue, s.bytes = nil, nil, 0
+	return lost
+}
