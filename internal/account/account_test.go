@@ -138,7 +138,7 @@ func TestNames(t *testing.T) {
 			{name: "Juliet.Capulet-2", want: "juliet.capulet-2"},
 			{name: "юлия", want: "юлия"},
 			{name: "jürgen", want: "jürgen"},
-			{name: "٣ليلى", reason: NameCharacters}, // RFC 5893: it must not begin with a digit
+			{name: "٣ليلى", reason: NameCharacters}, // the bidi rule: it must not begin with a digit
 			{name: "ليلى", want: "ليلى"},
 			{name: "a", want: "a"},
 			{name: "", reason: NameEmpty},

@@ -48,7 +48,7 @@ func (e *NameError) Error() string {
 }
 
 // reserved are names that only an admin may have. An address looks like that of an e-mail, and mail to some of these
-// reaches who runs a domain (RFC 2142) or proves to a certificate authority that one owns it; others would let their
+// reaches who runs a domain, or proves to a certificate authority that one owns it; others would let their
 // owner speak for the server. An admin does run the server, and often wants just "admin".
 const reserved = " abuse admin administrator help hostmaster info mailer-daemon moderator noc noreply no-reply " +
 	"operator postmaster register root security server service ssladmin sysadmin support system webmaster xmpp "
