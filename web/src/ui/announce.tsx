@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What a screen reader says without being asked: politely what is new, at once what went wrong.
+import { signal } from '@preact/signals';
+
+const polite = signal('');
+const assertive = signal('');
+
+/** announce says text when the reader has finished its sentence, or now where urgent. */
+export function announce(text: string, urgent = false): void {
+  const region = urgent ? assertive : polite;
+  // The same words twice would not be said twice; a trailing no-break space makes them different.
+  region.value = region.value === text ? text + '\u00a0' : text;
+}
+
+/** Announcer stands once at the root of the page. */
+export function Announcer() {
+  return (
+    <>
+      <div class="hidden" role="status" aria-live="polite">
+        {polite}
+      </div>
+      <div class="hidden" role="alert" aria-live="assertive">
+        {assertive}
+      </div>
+    </>
+  );
+}
