@@ -27,6 +27,9 @@ type level struct {
 // Start begins an element. The namespace is declared where it differs from that of the element around it. An empty
 // space means the same as around; outermost that is the content namespace, as NSClient is.
 func (b *Builder) Start(space, local string) *Builder {
+	if b.buf == nil {
+		b.buf, b.open = make([]byte, 0, 256), make([]level, 0, 4)
+	}
 	around := NSClient
 	if n := len(b.open); n > 0 {
 		around = b.open[n-1].space
@@ -98,7 +101,7 @@ func (b *Builder) End() *Builder {
 	return b
 }
 
-// Build returns what was written, and empties the Builder. It panics if an element is open.
+// Build returns what was written, and empties the Builder for the next use. It panics if an element is open.
 func (b *Builder) Build() Raw {
 	if len(b.open) > 0 {
 		panic("xmlstream: Build with an open element")

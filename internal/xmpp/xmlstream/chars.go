@@ -87,7 +87,15 @@ func multibyte(w []byte, i int) (rune, int, error) {
 // its colon, 0 if there is none.
 func qname(w []byte, i int) (end, prefix int, err error) {
 	start := i
-	first := true // the next character begins a prefix or local name
+	if i < len(w) && classes[w[i]]&isNameStart != 0 { // the usual name: letters, no prefix
+		for i++; i < len(w) && classes[w[i]]&isNameRest != 0; {
+			i++
+		}
+		if i < len(w) && w[i] < utf8.RuneSelf && w[i] != ':' && i-start <= maxName {
+			return i, 0, nil
+		}
+	}
+	first := i == start // the next character begins a prefix or local name
 	for i < len(w) {
 		c := w[i]
 		switch {

@@ -2,8 +2,6 @@
 
 package xmlstream
 
-import "strings"
-
 // Parse reads a document of one element, such as a WebSocket frame (RFC 7395 §3.3.3) or a stored stanza. It begins
 // with '<'; white space may follow the element. An element without a namespace is NSClient, as in Raw. Errors are
 // *SyntaxError.
@@ -14,13 +12,7 @@ func Parse(doc string, l Limits) (*Element, error) {
 	if doc == "" {
 		return nil, illFormed("empty document")
 	}
-	nodes := strings.Count(doc, "<") - strings.Count(doc, "</")
-	p := Parser{
-		limits: l, buf: []byte(doc), single: doc, content: NSClient,
-		nodes: make([]node, 0, max(0, min(nodes, l.Nodes))),
-		attrs: make([]attr, 0, min(strings.Count(doc, "="), l.Nodes)),
-		stack: make([]frame, 0, 8),
-	}
+	p := Parser{limits: l, buf: []byte(doc), single: doc, content: NSClient}
 	tok, err := p.next()
 	if err == ErrMore {
 		return nil, illFormed("document is not complete")

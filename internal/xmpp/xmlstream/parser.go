@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"io"
 	"math"
-	"slices"
 	"strings"
 )
 
@@ -178,6 +177,17 @@ func (p *Parser) more(err error) error {
 	return err
 }
 
+// scratch makes room for an element of usual size, in one piece.
+func (p *Parser) scratch() {
+	s := new(struct {
+		nodes [12]node
+		attrs [20]attr
+		stack [6]frame
+		binds [8]bind
+	})
+	p.nodes, p.attrs, p.stack, p.binds = s.nodes[:0], s.attrs[:0], s.stack[:0], s.binds[:0]
+}
+
 // consume drops the first n bytes of the window.
 func (p *Parser) consume(n int) {
 	p.start += n
@@ -226,8 +236,7 @@ func (p *Parser) characters(w []byte) error {
 		c := w[i]
 		switch {
 		case classes[c]&isPlainText != 0:
-			i++
-			for i < len(w) && classes[w[i]]&isPlainText != 0 {
+			for i++; i < len(w) && classes[w[i]]&isPlainText != 0; {
 				i++
 			}
 		case c == '<' && !p.cdata:
@@ -483,18 +492,28 @@ func (p *Parser) finish(w []byte, inner uint32, end int) (Token, error) {
 	return Token{Kind: Child, Element: e}, err
 }
 
+// exact returns a copy of s without room behind it.
+func exact[T any](s []T) []T {
+	if len(s) == 0 {
+		return nil
+	}
+	out := make([]T, len(s))
+	copy(out, s)
+	return out
+}
+
 // element makes the Element of what was read, and forgets it.
 func (p *Parser) element(w []byte) (*Element, error) {
 	e := &Element{}
-	if p.single != "" { // there is one only
-		e.doc, e.nodes, e.attrs = p.single[p.start:p.start+len(w)], p.nodes, p.attrs
+	if p.single != "" {
+		e.doc = p.single[p.start : p.start+len(w)]
 	} else {
 		e.doc = string(w)
-		e.nodes, e.attrs = slices.Clone(p.nodes), slices.Clone(p.attrs)
-		p.nodes, p.attrs = p.nodes[:0], p.attrs[:0]
-		if cap(p.nodes)+cap(p.attrs) > maxIdle/32 {
-			p.nodes, p.attrs = nil, nil
-		}
+	}
+	e.nodes, e.attrs = exact(p.nodes), exact(p.attrs)
+	p.nodes, p.attrs = p.nodes[:0], p.attrs[:0]
+	if cap(p.nodes)+cap(p.attrs) > maxIdle/32 {
+		p.nodes, p.attrs = nil, nil
 	}
 	if !p.mixed {
 		return e, nil

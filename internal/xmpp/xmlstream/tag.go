@@ -10,6 +10,9 @@ import (
 // startTag reads the start tag at pos: that of the stream, or one that opens an element, or an empty element.
 // After ErrMore the caller takes back what was appended to attrs and binds.
 func (p *Parser) startTag(w []byte) (Token, error) {
+	if p.nodes == nil {
+		p.scratch()
+	}
 	start := p.pos
 	i, prefix, err := qname(w, start+1)
 	if err != nil {
@@ -169,7 +172,9 @@ func attribute(w []byte, i int, a *attr) (end int, err error) {
 		c := w[i]
 		switch {
 		case classes[c]&isPlainAttr != 0:
-			i++
+			for i++; i < len(w) && classes[w[i]]&isPlainAttr != 0; {
+				i++
+			}
 		case c == quote:
 			a.valLen = uint32(i) - a.val
 			return i + 1, nil
@@ -224,21 +229,23 @@ func (p *Parser) declare(w []byte, a *attr, f *frame, depth int32) error {
 		}
 	}
 	// Namespaces in XML 1.0 §3: xml and xmlns belong to their namespaces and these to them.
-	switch u := string(uri); {
-	case string(prefix) == "xmlns", u == nsXMLNS:
+	isXML := string(uri) == NSXML
+	switch {
+	case string(prefix) == "xmlns", string(uri) == nsXMLNS:
 		return illFormed("declaration of xmlns")
-	case (string(prefix) == "xml") != (u == NSXML):
+	case (string(prefix) == "xml") != isXML:
 		return illFormed("wrong declaration of xml")
-	case u == "" && len(prefix) > 0:
+	case len(uri) == 0 && len(prefix) > 0:
 		return illFormed("prefix bound to nothing")
-	case u == NSXML:
+	case isXML:
 		b.uri = nsXML
-	case u == "":
+	case len(uri) == 0:
 		b.uri = nsNone
-	case depth >= 0 && (u == NSClient || u == p.content && isContent(u)):
+	case depth >= 0 && string(uri) == NSClient:
 		b.uri = nsContent
-		// Inside it is called jabber:client, whatever the stream calls it.
-		p.mixed = p.mixed || u != NSClient
+	case depth >= 0 && string(uri) == p.content && isContent(p.content):
+		b.uri = nsContent
+		p.mixed = true // inside it is called jabber:client, whatever the stream calls it
 	}
 	p.binds = append(p.binds, b)
 	if len(prefix) == 0 {
