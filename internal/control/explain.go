@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/invite"
 )
 
 // An explanation is how the person at the terminal hears of an error of a service.
@@ -20,6 +22,9 @@ var explanations = []explanation{
 	{account.ErrTaken, "taken", "That name is taken; names of deleted users are never given again"},
 	{account.ErrLastAdmin, "last-admin", "That is the last admin; make another one first"},
 	{account.ErrRole, CodeBadRequest, "The role is none of admin, user, limited"},
+	{invite.ErrUnknown, "unknown", "There is no such invitation, or it ended long ago"},
+	{invite.ErrRequest, CodeBadRequest, "No such invitation can be made: 1 to 1000 uses, a year at most, a note of 1000 bytes at most"},
+	{db.ErrLocked, "locked", "Another kith works on the data folder; try again when it is done"},
 }
 
 // nameProblems and passwordProblems word the rules that a name or a password breaks.
