@@ -119,9 +119,10 @@ func (s *Server) Handle(name string, f Func) {
 // Run answers calls until ctx ends. Then the socket goes, calls that run are finished, with their context ended, and Run
 // returns when all is quiet.
 func (s *Server) Run(ctx context.Context) error {
+	defer s.Close()
 	var open sync.WaitGroup // the connections; Run waits for them
 	defer open.Wait()
-	stop := context.AfterFunc(ctx, func() { closeAll(s.listener, s.dir) })
+	stop := context.AfterFunc(ctx, func() { s.listener.SetDeadline(time.Now()) }) // an error means it is closed already
 	defer stop()
 	for {
 		c, err := s.listener.AcceptUnix()
@@ -138,7 +139,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
-// Close removes the socket of a server whose Run was never called.
+// Close removes the socket. Run does it by itself; Close is for a server whose Run was never called.
 func (s *Server) Close() { closeAll(s.listener, s.dir) }
 
 // serve answers the calls of one connection.
