@@ -45,7 +45,7 @@ export interface Pair {
 /** avatar returns the two colours of the avatar of an address. Their contrast is above 4.5:1. */
 export function avatar(address: string, dark: boolean): Pair {
   const h = hue(address);
-  return dark ? { ground: css(h, 55, 27), ink: css(h, 75, 84) } : { ground: css(h, 80, 89), ink: css(h, 90, 34) };
+  return dark ? { ground: css(h, 45, 27), ink: css(h, 60, 84) } : { ground: css(h, 48, 90), ink: css(h, 85, 34) };
 }
 
 /** contrast of two colours of the form #rrggbb by WCAG 2.2, from 1 to 21. */

@@ -44,7 +44,7 @@ export function Chat({ address }: { address: string }) {
       {timeline === undefined ? (
         <div class="timeline">{lost && <p class="none wrong">{t('chat.lost')}</p>}</div>
       ) : (
-        <Timeline timeline={timeline} name={name} typing={typing} />
+        <Timeline timeline={timeline} address={address} name={name} typing={typing} />
       )}
       <div class="composer">
         <Composer chat={address} name={name} />

@@ -8,6 +8,7 @@ import { announce } from '../announce';
 import { sentence, useApp } from '../context';
 import { drafts, keep } from '../drafts';
 import { Icon } from '../kit/icon';
+import { hasKeyboard } from '../pointer';
 
 const IDLE = 4000; // ms without a key after which one no longer types
 
@@ -93,11 +94,6 @@ export function Composer({ chat, name }: { chat: string; name: string }) {
       </form>
     </>
   );
-}
-
-// hasKeyboard guesses by the pointer: who has a mouse has keys.
-function hasKeyboard(): boolean {
-  return matchMedia('(hover: hover) and (pointer: fine)').matches;
 }
 
 // useTyping tells the other when one begins and stops, not each key.

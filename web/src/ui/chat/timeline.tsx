@@ -11,6 +11,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Message, Timeline as Kept } from '../../core/view';
 import { t } from '../../i18n';
 import { announce } from '../announce';
+import { Avatar } from '../kit/avatar';
 import { Icon } from '../kit/icon';
 import { dayLine, minute } from '../time';
 import { Bubble } from './bubble';
@@ -22,11 +23,12 @@ const AHEAD = 600; // pixels from the top at which older ones are fetched
 
 interface Props {
   readonly timeline: Kept;
+  readonly address: string;
   readonly name: string;
   readonly typing: boolean;
 }
 
-export function Timeline({ timeline, name, typing }: Props) {
+export function Timeline({ timeline, address, name, typing }: Props) {
   const messages = timeline.messages.value;
   const complete = timeline.complete.value;
   const [size, setSize] = useState(WINDOW);
@@ -93,16 +95,25 @@ export function Timeline({ timeline, name, typing }: Props) {
     <>
       <div ref={scroller} class="timeline" role="region" aria-label={t('chat.timeline', { name })} tabIndex={0} onScroll={scrolled}>
         <ol ref={list}>
-          <li class="top">
-            {loading ? (
-              <>
-                <span class="spinner" aria-hidden="true" />
-                {t('chat.older')}
-              </>
-            ) : (
-              !hasMore && (messages.length === 0 ? t('chat.none') : t('chat.begin', { name }))
-            )}
-          </li>
+          {hasMore ? (
+            <li class="top">
+              {loading && (
+                <>
+                  <span class="spinner" aria-hidden="true" />
+                  {t('chat.older')}
+                </>
+              )}
+            </li>
+          ) : (
+            <li class="hero">
+              <Avatar address={address} name={name} size="l" />
+              <p class="called">
+                <bdi>{name}</bdi>
+              </p>
+              {name !== address && <p dir="ltr">{address}</p>}
+              <p>{messages.length === 0 ? t('chat.none') : t('chat.begin', { name })}</p>
+            </li>
+          )}
           {rows(shown, timeline.unreadFrom).map((row) =>
             row.kind === 'day' ? (
               <li key={row.key} class="day">

@@ -34,7 +34,7 @@ export function Chats() {
         <Link class="round" to={{ at: 'settings' }} label={t('nav.settings')}>
           <Icon name="gear" />
         </Link>
-        <Link class="round" to={{ at: 'new' }} label={t('nav.new')}>
+        <Link class="round plus" to={{ at: 'new' }} label={t('nav.new')}>
           <Icon name="write" />
         </Link>
       </header>
@@ -89,9 +89,11 @@ export function Chats() {
           </ul>
         )}
       </div>
-      <Link class="fab" to={{ at: 'new' }} label={t('nav.new')}>
-        <Icon name="write" />
-      </Link>
+      {chats.length > 0 && (
+        <Link class="fab" to={{ at: 'new' }} label={t('nav.new')}>
+          <Icon name="write" />
+        </Link>
+      )}
     </div>
   );
 }
@@ -112,7 +114,9 @@ function Row({ chat }: { chat: Chat }) {
       >
         {show === 'online' ? <Face address={chat.address} name={chat.name} show={show} /> : <Avatar address={chat.address} name={chat.name} />}
         <span class="words">
-          <bdi class="name">{chat.name}</bdi>
+          <span class="name">
+            <bdi>{chat.name}</bdi>
+          </span>
           {chat.time > 0 ? (
             <time class="when" dateTime={new Date(chat.time).toISOString()} title={full(chat.time)}>
               {brief(chat.time, minute.value)}

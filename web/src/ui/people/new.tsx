@@ -6,11 +6,11 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Contact } from '../../core/view';
 import { t } from '../../i18n';
 import { arrows } from '../chats/arrows';
-import { Requests } from '../chats/requests';
 import { useApp } from '../context';
 import { Face } from '../kit/avatar';
 import { Icon, type IconName } from '../kit/icon';
 import { Link } from '../kit/link';
+import { hasKeyboard } from '../pointer';
 import { back } from '../route';
 import { Add } from './add';
 import { Invite } from './invite';
@@ -20,7 +20,8 @@ export function New() {
   const [query, setQuery] = useState('');
   const [open, setOpen] = useState<'add' | 'invite'>();
   const search = useRef<HTMLInputElement>(null);
-  useEffect(() => search.current?.focus({ preventScroll: true }), []);
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => (hasKeyboard() ? search : heading).current?.focus({ preventScroll: true }), []);
   const contacts = app.contacts.value;
   const wanted = query.trim().toLocaleLowerCase();
   const shown = contacts.filter((c) => `${c.name} ${c.address}`.toLocaleLowerCase().includes(wanted));
@@ -33,7 +34,7 @@ export function New() {
         <button type="button" class="round" aria-label={t('common.back')} onClick={() => back()}>
           <Icon name="back" />
         </button>
-        <h1 tabIndex={-1}>{t('new.title')}</h1>
+        <h1 ref={heading} tabIndex={-1}>{t('new.title')}</h1>
       </header>
       <div class="find" role="search">
         <label class="search">
@@ -56,7 +57,6 @@ export function New() {
           <>
             <Action icon="invite" title={t('new.invite')} hint={t('new.invite.hint')} onClick={() => setOpen('invite')} />
             <Action icon="person" title={t('new.add')} hint={t('new.add.hint')} onClick={() => setOpen('add')} />
-            <Requests />
           </>
         )}
         {wanted.includes('@') && !known && (
@@ -101,7 +101,9 @@ function Person({ contact }: { contact: Contact }) {
       <Link class="row" to={{ at: 'chat', address }}>
         <Face address={address} name={name} show={show} />
         <span class="words">
-          <bdi class="name">{name}</bdi>
+          <span class="name">
+            <bdi>{name}</bdi>
+          </span>
           <span />
           <span class="below">{below}</span>
         </span>
