@@ -119,9 +119,9 @@ func (s *Server) Handle(name string, f Func) {
 // Run answers calls until ctx ends. Then the socket goes, calls that run are finished, with their context ended, and Run
 // returns when all is quiet.
 func (s *Server) Run(ctx context.Context) error {
-	defer s.Close()
 	var open sync.WaitGroup // the connections; Run waits for them
 	defer open.Wait()
+	defer s.Close() // before that, so that nobody comes to wait
 	stop := context.AfterFunc(ctx, func() { s.listener.SetDeadline(time.Now()) }) // an error means it is closed already
 	defer stop()
 	for {
