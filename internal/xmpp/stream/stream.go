@@ -33,7 +33,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -60,7 +59,7 @@ type Stream struct {
 	tls atomic.Pointer[tls.Conn] // nil without TLS
 
 	// The reader's.
-	reading sync.Mutex // held while reading; guards the five below
+	reading lock       // held while reading; guards the five below
 	tcp     *tcpReader // nil on a WebSocket
 	frames  *frameReader
 	limits  xmlstream.Limits
@@ -68,12 +67,12 @@ type Stream struct {
 	code    uint16 // with what the WebSocket is to be closed
 
 	// The writer's.
-	writing sync.Mutex // held during each write; guards the five below
-	opened  bool       // our header was sent
-	peer    string     // the address that the peer's header gave as its own
-	said    bool       // our end was sent, or must not be sent any more
-	waved   bool       // a close frame was sent
-	broken  error      // why no more can be written; nil while it can
+	writing lock   // held during each write; guards the five below
+	opened  bool   // our header was sent
+	peer    string // the address that the peer's header gave as its own
+	said    bool   // our end was sent, or must not be sent any more
+	waved   bool   // a close frame was sent
+	broken  error  // why no more can be written; nil while it can
 
 	answer    atomic.Pointer[[]byte]     // the last ping's payload that is still to be answered
 	closing   atomic.Bool                // Close or Suspend was called
@@ -109,7 +108,7 @@ func newStream(c net.Conn, o Options) *Stream {
 	if o.Limits == (xmlstream.Limits{}) {
 		o.Limits = xmlstream.BeforeAuth
 	}
-	s := &Stream{o: o, raw: c, limits: o.Limits, code: codeNormal}
+	s := &Stream{o: o, raw: c, reading: newLock(), writing: newLock(), limits: o.Limits, code: codeNormal}
 	if t, ok := c.(*tls.Conn); ok {
 		s.raw = t.NetConn()
 		s.tls.Store(t)
