@@ -39,7 +39,7 @@ func (x *exchange) scram() sasl.Server {
 		switch {
 		case errors.Is(err, account.ErrUnknown):
 			return creds, &sasl.Error{Condition: sasl.NotAuthorized}
-		case err == nil && a.Disabled:
+		case errors.Is(err, account.ErrDisabled):
 			return creds, &sasl.Error{Condition: sasl.AccountDisabled}
 		}
 		x.account = a

@@ -19,8 +19,32 @@ type Device struct {
 	turn      *turn
 	port      port
 	available atomic.Pointer[Available]
-	roster    atomic.Bool
+	slots     []any // what features keep, by Slot
+	spared    atomic.Bool
 	ended     bool // the turn's: Ended was told
+}
+
+// A Slot is what one feature keeps with each device, as a *T that starts at its zero value. It is made before the
+// first device is bound, and used in the turn of the device's account.
+type Slot[T any] struct{ index int }
+
+// NewSlot returns a slot of its own.
+func NewSlot[T any](r *Router) Slot[T] {
+	r.slots++
+	return Slot[T]{r.slots - 1}
+}
+
+// Of returns what d has in the slot; it may be changed.
+func (s Slot[T]) Of(d *Device) *T {
+	for len(d.slots) <= s.index {
+		d.slots = append(d.slots, nil)
+	}
+	v, ok := d.slots[s.index].(*T)
+	if !ok {
+		v = new(T)
+		d.slots[s.index] = v
+	}
+	return v
 }
 
 // Available is a device's last available presence.
@@ -47,11 +71,11 @@ func (d *Device) Available() *Available { return d.available.Load() }
 // in the turn.
 func (d *Device) SetAvailable(a *Available) { d.available.Store(a) }
 
-// Interested reports whether the device asked for the contact list (RFC 6121 §2.2): it gets pushes.
-func (d *Device) Interested() bool { return d.roster.Load() }
+// Spare keeps the device through the next change of its account's password, which it makes itself.
+func (d *Device) Spare() { d.spared.Store(true) }
 
-// SetInterested notes that it asked.
-func (d *Device) SetInterested() { d.roster.Store(true) }
+// Spared reports whether the device is to be kept, once.
+func (d *Device) Spared() bool { return d.spared.Swap(false) }
 
 // Kick ends the device's stream, at once and for good.
 func (d *Device) Kick(condition, text string) {

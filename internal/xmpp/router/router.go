@@ -84,6 +84,7 @@ type Router struct {
 	sessions [events][]SessionFunc
 	iq       map[iqKey]iqHandler
 	features [targets][]string
+	slots    int // made so far
 
 	turnsMu sync.Mutex
 	turns   map[jid.JID]*turn // bare

@@ -464,4 +464,3 @@ func (r *Router) toServer(st *stanza.Stanza, tr *transit, tk *ticket) {
 		}, func(error) {})
 	}
 }
-

@@ -22,8 +22,8 @@ import (
 const drainPage = 100
 
 // DeliverWaiting has the trip's device, which has just become available, fetch what waits for its account.
-// Only a presence trip's After step calls it.
-func (t *Trip) DeliverWaiting(ctx context.Context) {
+// Only a presence trip's Deliver step calls it, and After ones may.
+func (t *Trip) DeliverWaiting() {
 	if t.Device != nil && t.Device.turn != nil {
 		t.Device.turn.drain(t.Device)
 	}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package presence
+
+import (
+	"context"
+
+	"github.com/kith-im/kith/internal/contact"
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/router"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// checkOut judges what a device sends.
+func (p *Presence) checkOut(_ context.Context, t *router.Trip) error {
+	st := t.Stanza
+	switch {
+	case st.Type == probe: // RFC 6121 §4.3: only servers send them
+		return router.Drop
+	case manages(st.Type):
+		if st.To.IsZero() {
+			return stanza.BadRequest
+		}
+		t.Stanza = st.Addressed(t.Account, st.To.Bare()) // RFC 6121 §3.1.2
+	case st.Type == "":
+		if _, ok := priority(st); !ok {
+			return stanza.BadRequest
+		}
+	case st.Type == stanza.TypeError && st.To.IsZero():
+		return router.Drop
+	}
+	return nil
+}
+
+// storeOut moves the subscription that the stanza is about (RFC 6121 §A.2).
+func (p *Presence) storeOut(_ context.Context, t *router.Trip) error {
+	st := t.Stanza
+	if !manages(st.Type) {
+		return nil
+	}
+	t.Write(func(tx *db.Tx) error {
+		v, err := p.contacts.Outbound(tx, owner(t), st.To, contact.Type(st.Type))
+		t.Found = v
+		return storeError(err)
+	})
+	return nil
+}
+
+// deliverOut sends on what a device sends.
+func (p *Presence) deliverOut(ctx context.Context, t *router.Trip) error {
+	st := t.Stanza
+	switch {
+	case manages(st.Type):
+		p.subscription(t)
+	case !st.To.IsZero():
+		p.direct(ctx, t)
+	case st.Type == unavailable:
+		return p.leave(ctx, t.Device, st, t.Owner.ID)
+	case st.Type == "":
+		return p.arrive(ctx, t)
+	}
+	return nil
+}
+
+// subscription sends on a stanza about a subscription, and what follows from it.
+func (p *Presence) subscription(t *router.Trip) {
+	st, v := t.Stanza, t.Found.(contact.Verdict)
+	if v.Route {
+		t.Route(st)
+	}
+	switch {
+	case st.Type == string(contact.Subscribed) && v.After.State.Has(contact.From) && !v.Before.State.Has(contact.From):
+		p.show(t.Account, st.To) // RFC 6121 §3.1.5
+	case st.Type == string(contact.Unsubscribed) && v.Before.State.Has(contact.From):
+		p.hide(t.Account, st.To) // RFC 6121 §3.2.2
+	}
+}
+
+// direct sends presence to one address (RFC 6121 §4.6).
+func (p *Presence) direct(ctx context.Context, t *router.Trip) {
+	st := t.Stanza
+	to := p.directed.Of(t.Device)
+	switch st.Type {
+	case unavailable:
+		delete(*to, st.To)
+	case "":
+		i, err := p.contacts.Get(ctx, t.Owner.ID, st.To)
+		if err == nil && i.State.Has(contact.From) {
+			break // hears of it anyway
+		}
+		if *to == nil {
+			*to = map[jid.JID]struct{}{}
+		}
+		if _, known := (*to)[st.To]; !known && len(*to) >= maxDirected {
+			t.Device.Send(st.Bounce(stanza.ResourceConstraint))
+			return
+		}
+		(*to)[st.To] = struct{}{}
+	}
+	t.Route(st)
+}
+
+// arrive makes a device available, or changes how it is (RFC 6121 §4.2.2, §4.4.2).
+func (p *Presence) arrive(ctx context.Context, t *router.Trip) error {
+	st, d := t.Stanza, t.Device
+	before := d.Available()
+	n, _ := priority(st)
+	d.SetAvailable(&router.Available{Stanza: st, Priority: n})
+	subscribers, err := p.contacts.Subscribers(ctx, t.Owner.ID)
+	if err != nil {
+		return err
+	}
+	for _, c := range subscribers {
+		t.Route(st.Addressed(d.JID, c))
+	}
+	p.toOwn(t.Account, st)
+	if before == nil {
+		if err := p.learn(ctx, t); err != nil {
+			return err
+		}
+	}
+	if n >= 0 && (before == nil || before.Priority < 0) {
+		t.DeliverWaiting()
+	}
+	return nil
+}
+
+// learn tells a device that has just become available who else is, and who has asked.
+func (p *Presence) learn(ctx context.Context, t *router.Trip) error {
+	d := t.Device
+	for _, other := range p.r.Devices(t.Account) { // RFC 6121 §4.2.2 from the other's point of view
+		if a := other.Available(); a != nil && other != d {
+			d.Send(a.Stanza.Addressed(other.JID, d.JID))
+		}
+	}
+	subscriptions, err := p.contacts.Subscriptions(ctx, t.Owner.ID)
+	if err != nil {
+		return err
+	}
+	for _, c := range subscriptions { // RFC 6121 §4.3.1
+		from := t.Account
+		if c.DomainJID() == p.r.Domain {
+			from = d.JID // of our own making, and the answer is for this device only
+		}
+		t.Route(made(probe, from, c))
+	}
+	requests, err := p.contacts.Pending(ctx, t.Owner.ID)
+	if err != nil {
+		return err
+	}
+	for _, q := range requests { // RFC 6121 §3.1.3
+		d.Send(request(q, t.Account))
+	}
+	return nil
+}
+
+// request is a subscription request that was kept, as it came.
+func request(q contact.Request, to jid.JID) *stanza.Stanza {
+	if el, err := xmlstream.Parse(q.Raw, xmlstream.AfterAuth); err == nil {
+		if st, err := stanza.Parse(el); err == nil {
+			return st
+		}
+	}
+	return made(string(contact.Subscribe), q.From, to)
+}
+
+// leave makes a device unavailable (RFC 6121 §4.5.2).
+func (p *Presence) leave(ctx context.Context, d *router.Device, st *stanza.Stanza, account int64) error {
+	before := d.Available()
+	d.SetAvailable(nil)
+	directed := p.directed.Of(d)
+	for a := range *directed { // RFC 6121 §4.6.3
+		p.r.Route(st.Addressed(d.JID, a))
+	}
+	*directed = nil
+	if before == nil {
+		return nil
+	}
+	p.toOwn(d.JID.Bare(), st)
+	if st.Type == unavailable {
+		d.Send(st.Addressed(d.JID, d.JID))
+	}
+	subscribers, err := p.contacts.Subscribers(ctx, account)
+	if err != nil {
+		return err
+	}
+	for _, c := range subscribers {
+		p.r.Route(st.Addressed(d.JID, c))
+	}
+	return nil
+}
+
+// ended tells everybody that a device is gone without a word (RFC 6121 §4.5.2).
+func (p *Presence) ended(ctx context.Context, d *router.Device) {
+	a, err := p.r.Accounts.Lookup(ctx, d.JID.Local())
+	if err == nil {
+		err = p.leave(ctx, d, gone(d), a.ID)
+	}
+	if err != nil {
+		p.log.ErrorContext(ctx, "device ended", "err", err)
+	}
+}
