@@ -104,6 +104,8 @@ func (s *Service) load(ctx context.Context, owner int64) (*list, error) {
 	return l, nil
 }
 
+func byAddress(a, b Item) int { return strings.Compare(a.Address.String(), b.Address.String()) }
+
 func (l *list) read(tx *db.ReadTx, owner int64) (err error) {
 	if l.version, _, err = listVersion(tx, owner); err != nil {
 		return err
@@ -132,7 +134,6 @@ func (l *list) read(tx *db.ReadTx, owner int64) (err error) {
 		}
 	}
 	// Not in SQL: an engine may sort text by a language's rules, and the search goes by bytes.
-	byAddress := func(a, b Item) int { return strings.Compare(a.Address.String(), b.Address.String()) }
 	slices.SortFunc(l.items, byAddress)
 	slices.SortFunc(l.hidden, byAddress)
 	return rows.Err()

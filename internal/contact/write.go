@@ -159,8 +159,8 @@ func (s *Service) MakeMutual(tx *db.Tx, a, b Owner) error {
 	return nil
 }
 
-// Drop removes the whole list of an account that is deleted, and returns what was in it, requests included. Nothing
-// is told.
+// Drop removes the whole list of an account that is deleted, and returns what was in it, requests included, in the
+// order of the addresses. Nothing is told.
 func (s *Service) Drop(tx *db.Tx, owner Owner) (items []Item, err error) {
 	rows, err := tx.Query(`DELETE FROM contact WHERE owner = $1 RETURNING `+columns, owner.ID)
 	if err != nil {
@@ -183,6 +183,7 @@ func (s *Service) Drop(tx *db.Tx, owner Owner) (items []Item, err error) {
 		}
 	}
 	tx.After(func() { s.cache.forget(owner.ID) })
+	slices.SortFunc(items, byAddress)
 	return items, nil
 }
 

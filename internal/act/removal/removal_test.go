@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package removal
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/contact"
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/db/dbtest"
+	"github.com/kith-im/kith/internal/invite"
+	"github.com/kith-im/kith/internal/keyfile"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+)
+
+func TestRemoval(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		keys, err := keyfile.Load(filepath.Join(t.TempDir(), "key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		act := &Act{
+			DB:       d,
+			Accounts: account.New(d, account.Options{Domain: "kith.example", Keys: keys, Iterations: 8}),
+			Invites:  invite.New(d, invite.Options{Keys: keys}),
+			Contacts: contact.New(d, contact.Options{}),
+			Domain:   "kith.example",
+		}
+		write := func(f func(tx *db.Tx) error) {
+			t.Helper()
+			if err := d.Write(t.Context(), f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// in has the owner get a stanza, out has it send one.
+		in := func(o contact.Owner, from jid.JID, types ...contact.Type) {
+			t.Helper()
+			for _, typ := range types {
+				write(func(tx *db.Tx) error {
+					_, err := act.Contacts.Inbound(tx, o, from, typ, "<presence/>")
+					return err
+				})
+			}
+		}
+		out := func(o contact.Owner, to jid.JID, types ...contact.Type) {
+			t.Helper()
+			for _, typ := range types {
+				write(func(tx *db.Tx) error {
+					_, err := act.Contacts.Outbound(tx, o, to, typ)
+					return err
+				})
+			}
+		}
+		create := func(name string, role account.Role) contact.Owner {
+			t.Helper()
+			p, err := act.Accounts.Password(name, "a good password")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var a account.Account
+			write(func(tx *db.Tx) (err error) {
+				a, err = act.Accounts.Create(tx, name, p, role)
+				return err
+			})
+			return contact.Owner{ID: a.ID, JID: jid.MustParse(name + "@kith.example")}
+		}
+		admin := create("nurse", account.Admin)
+		juliet := create("juliet", account.User)
+		romeo := create("romeo", account.User)
+		paris := create("paris", account.User)
+		tybalt := create("tybalt", account.User)
+		rosaline := create("rosaline", account.User)
+		away := jid.MustParse("mercutio@elsewhere.example")
+		asker := jid.MustParse("friar@elsewhere.example")
+
+		write(func(tx *db.Tx) error { return act.Contacts.MakeMutual(tx, juliet, romeo) })
+		write(func(tx *db.Tx) error { return act.Contacts.MakeMutual(tx, juliet, tybalt) })
+		out(paris, juliet.JID, contact.Subscribe) // Paris asks, and Juliet does not answer
+		in(juliet, paris.JID, contact.Subscribe)
+		write(func(tx *db.Tx) error { // Rosaline only has her in the list
+			return act.Contacts.Set(tx, rosaline, contact.Item{Address: juliet.JID, Name: "Julie"})
+		})
+		out(juliet, away, contact.Subscribe)
+		in(juliet, away, contact.Subscribed)
+		in(juliet, asker, contact.Subscribe)
+		var token invite.Token
+		write(func(tx *db.Tx) (err error) {
+			_, token, err = act.Invites.Create(tx, invite.Request{Kind: invite.Contact, Inviter: juliet.ID, InviterName: "juliet", Role: "user"})
+			return err
+		})
+		var told []string
+		act.Contacts.OnChange(func(c contact.Change) {
+			told = append(told, c.Owner.JID.Local()+": "+c.Item.Address.Local()+" "+c.Item.State.String())
+		})
+
+		if _, err := act.Do(t.Context(), admin.ID); !errors.Is(err, account.ErrLastAdmin) {
+			t.Errorf("the last admin: got %v, want %v", err, account.ErrLastAdmin)
+		}
+		if _, err := act.Do(t.Context(), 1); !errors.Is(err, account.ErrUnknown) {
+			t.Errorf("nobody: got %v, want %v", err, account.ErrUnknown)
+		}
+		res, err := act.Do(t.Context(), juliet.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Account.Name != "juliet" || res.JID != juliet.JID {
+			t.Errorf("removed %+v", res)
+		}
+		type notice struct {
+			to  string
+			typ contact.Type
+		}
+		flat := func(list []Notice) (out []notice) {
+			for _, n := range list {
+				out = append(out, notice{n.To.String(), n.Type})
+			}
+			return out
+		}
+		wantLocal := []notice{
+			{"romeo@kith.example", contact.Unsubscribe}, {"romeo@kith.example", contact.Unsubscribed},
+			{"paris@kith.example", contact.Unsubscribed},
+			{"tybalt@kith.example", contact.Unsubscribe}, {"tybalt@kith.example", contact.Unsubscribed},
+		}
+		if diff := cmp.Diff(wantLocal, flat(res.Local), cmp.AllowUnexported(notice{})); diff != "" {
+			t.Error("local:", diff)
+		}
+		wantRemote := []notice{{"friar@elsewhere.example", contact.Unsubscribed}, {"mercutio@elsewhere.example", contact.Unsubscribe}}
+		if diff := cmp.Diff(wantRemote, flat(res.Remote), cmp.AllowUnexported(notice{})); diff != "" {
+			t.Error("remote:", diff)
+		}
+		wantTold := []string{"romeo: juliet To", "romeo: juliet None", "paris: juliet None", "tybalt: juliet To", "tybalt: juliet None"}
+		if diff := cmp.Diff(wantTold, told); diff != "" {
+			t.Error(diff)
+		}
+		if _, err := act.Accounts.Lookup(t.Context(), "juliet"); !errors.Is(err, account.ErrUnknown) {
+			t.Errorf("after: got %v, want %v", err, account.ErrUnknown)
+		}
+		if _, err := act.Invites.Look(t.Context(), token); !errors.Is(err, invite.ErrRevoked) {
+			t.Errorf("her invitation: got %v, want %v", err, invite.ErrRevoked)
+		}
+		if list, _, err := act.Contacts.List(t.Context(), juliet.ID); len(list) != 0 || err != nil {
+			t.Errorf("her list: %v, %v", list, err)
+		}
+		i, err := act.Contacts.Get(t.Context(), rosaline.ID, juliet.JID)
+		if err != nil || !i.Listed || i.Name != "Julie" {
+			t.Errorf("who only had her in the list: %+v, %v", i, err)
+		}
+	}, account.Schema(), invite.Schema(), contact.Schema())
+}

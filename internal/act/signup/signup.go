@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package signup brings people in: the account, the use of the invitation, and the contacts of both sides, in one
+// write, all or nothing.
+//
+// Everything that creates an account calls Do: the sign-up page, registration in an app, the command line. What the
+// services have to tell (roster pushes, a new account) they tell by themselves after the commit.
+package signup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/contact"
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/invite"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+)
+
+// Act is what a sign-up changes. It may be used by many goroutines.
+type Act struct {
+	DB       *db.DB
+	Accounts *account.Service
+	Invites  *invite.Service
+	Contacts *contact.Service
+	Domain   string // of all accounts
+}
+
+// A Request says who wants an account.
+type Request struct {
+	Name     string
+	Password string
+	Token    invite.Token // "" where an admin makes the account without an invitation
+	Role     account.Role // where Token is "", else the invitation says it
+	Code     bool         // make a one-time code, by which a browser logs in at once
+}
+
+// A Result is what came of it.
+type Result struct {
+	Account account.Account
+	Inviter account.Account // the zero account where no person invited
+	Code    string          // "" where none was asked
+}
+
+// Do makes an account. It returns the errors of package account for name and password (*account.NameError,
+// account.ErrTaken, *account.PasswordError), and those of package invite for the invitation; then nothing has changed,
+// and the invitation can be used again.
+func (a *Act) Do(ctx context.Context, r Request) (Result, error) {
+	// What can be refused is refused before the costly part; the act looks again.
+	role := r.Role
+	if r.Token != "" {
+		inv, err := a.Invites.Look(ctx, r.Token)
+		if err != nil {
+			return Result{}, err
+		}
+		role = account.Role(inv.Role)
+	}
+	name, err := a.Accounts.CheckName(r.Name, role)
+	if err != nil {
+		return Result{}, err
+	}
+	password, err := a.Accounts.Password(name, r.Password)
+	if err != nil {
+		return Result{}, err
+	}
+	var res Result
+	err = a.DB.Write(ctx, func(tx *db.Tx) error {
+		res = Result{}
+		return a.do(tx, r, role, password, &res)
+	})
+	if err != nil {
+		return Result{}, fmt.Errorf("sign up: %w", err)
+	}
+	return res, nil
+}
+
+func (a *Act) do(tx *db.Tx, r Request, role account.Role, password account.Password, res *Result) (err error) {
+	var inv invite.Invite
+	if r.Token != "" {
+		if inv, res.Inviter, err = a.check(tx, r.Token); err != nil {
+			return err
+		}
+		role = account.Role(inv.Role)
+	}
+	if res.Account, err = a.Accounts.Create(tx, r.Name, password, role); err != nil {
+		return err
+	}
+	if r.Token != "" {
+		by := invite.By{ID: res.Account.ID, Name: res.Account.Name}
+		if _, err := a.Invites.Redeem(tx, r.Token, by); err != nil {
+			return err
+		}
+	}
+	if inv.Kind == invite.Contact {
+		if err := a.befriend(tx, res.Account, res.Inviter); err != nil {
+			return err
+		}
+	}
+	if role == account.Admin {
+		if err := a.Invites.EndFirstAdmin(tx); err != nil {
+			return err
+		}
+	}
+	if r.Code {
+		res.Code, err = a.Accounts.NewCode(tx, res.Account.ID)
+	}
+	return err
+}
+
+// check returns the invitation of t if it counts, and who made it. One whose inviter is gone or locked does not, nor
+// does the first admin's once there is an admin.
+func (a *Act) check(tx *db.Tx, t invite.Token) (inv invite.Invite, inviter account.Account, err error) {
+	if inv, err = a.Invites.Check(tx, t); err != nil {
+		return inv, inviter, err
+	}
+	if inv.FirstAdmin {
+		has, err := a.Accounts.HasAdmin(tx)
+		if err != nil {
+			return inv, inviter, err
+		}
+		if has {
+			return inv, inviter, invite.ErrRevoked
+		}
+	}
+	if inv.Inviter == 0 {
+		return inv, inviter, nil
+	}
+	inviter, err = a.Accounts.Get(tx, inv.Inviter)
+	if errors.Is(err, account.ErrUnknown) || err == nil && inviter.Disabled {
+		return inv, inviter, invite.ErrRevoked
+	}
+	return inv, inviter, err
+}
+
+// Accept makes who has an account already and the inviter of t contacts of each other. It returns the errors of
+// package invite; invite.ErrKind where t is for accounts only, and contact.ErrSelf for one's own invitation.
+func (a *Act) Accept(ctx context.Context, who account.Account, t invite.Token) (Result, error) {
+	res := Result{Account: who}
+	err := a.DB.Write(ctx, func(tx *db.Tx) error {
+		inv, inviter, err := a.check(tx, t)
+		if err != nil {
+			return err
+		}
+		if inv.Kind != invite.Contact {
+			return invite.ErrKind
+		}
+		if err := a.befriend(tx, who, inviter); err != nil {
+			return err
+		}
+		res.Inviter = inviter
+		_, err = a.Invites.Redeem(tx, t, invite.By{ID: who.ID, Name: who.Name})
+		return err
+	})
+	if err != nil {
+		return Result{}, fmt.Errorf("accept invitation: %w", err)
+	}
+	return res, nil
+}
+
+func (a *Act) befriend(tx *db.Tx, newcomer, inviter account.Account) error {
+	x, err := a.owner(newcomer)
+	if err != nil {
+		return err
+	}
+	y, err := a.owner(inviter)
+	if err != nil {
+		return err
+	}
+	return a.Contacts.MakeMutual(tx, x, y)
+}
+
+func (a *Act) owner(who account.Account) (contact.Owner, error) {
+	j, err := jid.New(who.Name, a.Domain, "")
+	return contact.Owner{ID: who.ID, JID: j}, err
+}

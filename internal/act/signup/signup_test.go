@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package signup
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/contact"
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/db/dbtest"
+	"github.com/kith-im/kith/internal/invite"
+	"github.com/kith-im/kith/internal/keyfile"
+	"github.com/kith-im/kith/internal/xmpp/sasl"
+)
+
+const password = "a good password"
+
+type server struct {
+	*Act
+	t    *testing.T
+	told []string
+}
+
+func each(t *testing.T, f func(t *testing.T, s *server)) {
+	t.Helper()
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		keys, err := keyfile.Load(filepath.Join(t.TempDir(), "key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &server{t: t, Act: &Act{
+			DB:       d,
+			Accounts: account.New(d, account.Options{Domain: "kith.example", Keys: keys, Iterations: 8}),
+			Invites:  invite.New(d, invite.Options{Keys: keys}),
+			Contacts: contact.New(d, contact.Options{}),
+			Domain:   "kith.example",
+		}}
+		s.Accounts.OnChange(func(a account.Account, c account.Change) { s.told = append(s.told, a.Name+" "+c.String()) })
+		s.Contacts.OnChange(func(c contact.Change) {
+			s.told = append(s.told, c.Owner.JID.Local()+" knows "+c.Item.Address.Local()+": "+c.Item.Subscription())
+		})
+		f(t, s)
+	}, account.Schema(), invite.Schema(), contact.Schema())
+}
+
+func (s *server) invite(r invite.Request) (token invite.Token) {
+	s.t.Helper()
+	if r.Role == "" {
+		r.Role = "user"
+	}
+	s.write(func(tx *db.Tx) (err error) {
+		_, token, err = s.Invites.Create(tx, r)
+		return err
+	})
+	return token
+}
+
+func (s *server) write(f func(tx *db.Tx) error) {
+	s.t.Helper()
+	if err := s.DB.Write(s.t.Context(), f); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// do signs up and says what must come of it.
+func (s *server) do(r Request, want error) Result {
+	s.t.Helper()
+	if r.Password == "" {
+		r.Password = password
+	}
+	res, err := s.Do(s.t.Context(), r)
+	if !errors.Is(err, want) {
+		s.t.Fatalf("%s: got %v, want %v", r.Name, err, want)
+	}
+	return res
+}
+
+func TestInvitationByAPerson(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		nurse := s.do(Request{Name: "nurse", Role: account.User}, nil).Account
+		token := s.invite(invite.Request{Kind: invite.Contact, Inviter: nurse.ID, InviterName: nurse.Name})
+		res := s.do(Request{Name: "Juliet", Token: token, Code: true}, nil)
+		if res.Account.Name != "juliet" || res.Account.Role != account.User || res.Inviter != nurse {
+			t.Errorf("got %+v", res)
+		}
+		want := []string{"nurse created", "juliet created", "juliet knows nurse: both", "nurse knows juliet: both"}
+		if diff := cmp.Diff(want, s.told); diff != "" {
+			t.Error(diff)
+		}
+		if a, err := s.Accounts.CheckPassword(t.Context(), "juliet", password); a != res.Account || err != nil {
+			t.Errorf("CheckPassword: got %v, %v", a, err)
+		}
+		codes, err := s.Accounts.Candidates(t.Context(), "juliet", "", sasl.HTSHA256NONE)
+		if err != nil || len(codes) != 1 || string(codes[0].Secret) != res.Code {
+			t.Errorf("the code %q is not among %v, %v", res.Code, codes, err)
+		}
+		s.do(Request{Name: "romeo", Token: token}, invite.ErrUsed)
+	})
+}
+
+func TestWhatFailsChangesNothing(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		s.do(Request{Name: "juliet", Role: account.User}, nil)
+		told := len(s.told)
+		token := s.invite(invite.Request{Name: "romeo"})
+		s.do(Request{Name: "juliet", Token: token}, account.ErrTaken)
+		s.do(Request{Name: "paris", Token: token}, invite.ErrName)
+		s.do(Request{Name: "romeo", Token: "x"}, invite.ErrUnknown)
+		for _, r := range []Request{
+			{Name: "a b", Token: token, Password: password},
+			{Name: "romeo", Token: token, Password: "short"},
+			{Name: "romeo", Token: token, Password: "my name is romeo"},
+		} {
+			_, err := s.Do(t.Context(), r)
+			_, name := errors.AsType[*account.NameError](err)
+			_, pass := errors.AsType[*account.PasswordError](err)
+			if !name && !pass {
+				t.Errorf("%+v: got %v", r, err)
+			}
+		}
+		if _, err := s.Accounts.Lookup(t.Context(), "paris"); !errors.Is(err, account.ErrUnknown) {
+			t.Errorf("paris: got %v", err)
+		}
+		if len(s.told) != told {
+			t.Errorf("told %v", s.told[told:])
+		}
+		s.do(Request{Name: "romeo", Token: token}, nil)
+	})
+}
+
+func TestFirstAdmin(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		first := func() (token invite.Token) {
+			s.write(func(tx *db.Tx) (err error) {
+				_, token, err = s.Invites.FirstAdmin(tx)
+				return err
+			})
+			return token
+		}
+		token := first()
+		// An admin who came in by the command line ends it as well.
+		s.do(Request{Name: "nurse", Role: account.Admin}, nil)
+		s.do(Request{Name: "tybalt", Token: token}, invite.ErrRevoked)
+		// So does one who was made an admin: then only the act can know.
+		token = first()
+		s.do(Request{Name: "tybalt", Token: token}, invite.ErrRevoked)
+	})
+	t.Run("who comes by the link is admin", func(t *testing.T) {
+		each(t, func(t *testing.T, s *server) {
+			var token invite.Token
+			s.write(func(tx *db.Tx) (err error) {
+				_, token, err = s.Invites.FirstAdmin(tx)
+				return err
+			})
+			if got := s.do(Request{Name: "admin", Token: token}, nil).Account.Role; got != account.Admin {
+				t.Errorf("got role %q", got)
+			}
+		})
+	})
+}
+
+func TestInviterWhoIsGone(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		nurse := s.do(Request{Name: "nurse", Role: account.User}, nil).Account
+		token := s.invite(invite.Request{Kind: invite.Contact, Inviter: nurse.ID, InviterName: nurse.Name})
+		s.write(func(tx *db.Tx) error { return s.Accounts.SetDisabled(tx, nurse.ID, true) })
+		s.do(Request{Name: "juliet", Token: token}, invite.ErrRevoked)
+		s.write(func(tx *db.Tx) error { return s.Accounts.SetDisabled(tx, nurse.ID, false) })
+		s.write(func(tx *db.Tx) error { return s.Accounts.Delete(tx, nurse.ID) })
+		s.do(Request{Name: "juliet", Token: token}, invite.ErrRevoked)
+	})
+}
+
+func TestAccept(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		nurse := s.do(Request{Name: "nurse", Role: account.User}, nil).Account
+		juliet := s.do(Request{Name: "juliet", Role: account.User}, nil).Account
+		token := s.invite(invite.Request{Kind: invite.Contact, Inviter: nurse.ID, InviterName: nurse.Name})
+		if _, err := s.Accept(t.Context(), nurse, token); !errors.Is(err, contact.ErrSelf) {
+			t.Errorf("one's own: got %v, want %v", err, contact.ErrSelf)
+		}
+		res, err := s.Accept(t.Context(), juliet, token)
+		if err != nil || res.Inviter != nurse {
+			t.Errorf("got %+v, %v", res, err)
+		}
+		if _, err := s.Accept(t.Context(), juliet, token); !errors.Is(err, invite.ErrUsed) {
+			t.Errorf("again: got %v, want %v", err, invite.ErrUsed)
+		}
+		for _, a := range []account.Account{nurse, juliet} {
+			list, _, err := s.Contacts.List(t.Context(), a.ID)
+			if err != nil || len(list) != 1 || list[0].State != contact.Both {
+				t.Errorf("%s has %+v, %v", a.Name, list, err)
+			}
+		}
+		plain := s.invite(invite.Request{Inviter: nurse.ID, InviterName: nurse.Name})
+		if _, err := s.Accept(t.Context(), juliet, plain); !errors.Is(err, invite.ErrKind) {
+			t.Errorf("an account's: got %v, want %v", err, invite.ErrKind)
+		}
+	})
+}
