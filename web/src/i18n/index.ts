@@ -40,7 +40,7 @@ export function direction(language: string): 'ltr' | 'rtl' {
 export async function load(wanted: readonly string[]): Promise<void> {
   const [have, wrote] = choose(wanted);
   try {
-    use(await (LANGUAGES[have] ?? LANGUAGES['en'])!(), wrote);
+    use((await LANGUAGES[have]?.()) ?? en, wrote);
   } catch {
     use(en, 'en');
   }

@@ -2,6 +2,7 @@
 
 // What a screen reader says without being asked: politely what is new, at once what went wrong.
 import { signal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
 
 const polite = signal('');
 const assertive = signal('');
@@ -15,6 +16,13 @@ export function announce(text: string, urgent = false): void {
 
 /** Announcer stands once at the root of the page. */
 export function Announcer() {
+  useEffect(
+    () => () => {
+      polite.value = '';
+      assertive.value = '';
+    },
+    [],
+  );
   return (
     <>
       <div class="hidden" role="status" aria-live="polite">

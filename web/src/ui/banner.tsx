@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// One quiet line above everything while there is no connection: only after five seconds, since most gaps are
-// shorter and nobody needs to know of them.
+// One quiet line above everything: there is no connection (said only after five seconds, since most gaps are
+// shorter and nobody needs to know of them), or a newer build of the app waits.
 import { useEffect, useState } from 'preact/hooks';
 import { t } from '../i18n';
 import { useApp } from './context';
+import { ready, reload } from './update';
 
 const PATIENCE = 5000; // ms
 
@@ -36,6 +37,14 @@ export function Banner() {
               </button>
             </>
           )}
+        </div>
+      )}
+      {online && ready.value && (
+        <div class="banner">
+          <span>{t('app.update')}</span>
+          <button type="button" onClick={reload}>
+            {t('app.reload')}
+          </button>
         </div>
       )}
     </div>

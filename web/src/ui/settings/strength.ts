@@ -21,6 +21,6 @@ export function strength(password: string, name: string): Strength {
     if (Math.abs(step) > 1) steps++;
   }
   const different = new Set(marks).size;
-  const points = Math.min(steps, different * 1.5) + kinds * 1.5;
-  return points < 10 ? 'weak' : points < 16 ? 'fair' : 'good';
+  const points = Math.min(steps, different) + kinds * 1.5;
+  return points < 9.5 ? 'weak' : points < 16 ? 'fair' : 'good';
 }
