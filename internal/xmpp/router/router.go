@@ -44,8 +44,8 @@ type Messages interface {
 	PutTransit(tx *db.Tx, owner int64, id archive.ID, hop jid.JID) error
 	TakeTransit(tx *db.Tx, owner int64, id archive.ID) (bool, error)
 	Transits(ctx context.Context, f func(archive.Transit) error) error
-	// Waiting lists received messages that are marked as waiting, in order.
-	Waiting(ctx context.Context, owner int64, after archive.ID, limit int) ([]archive.Entry, error)
+	// Marked lists messages that are marked as waiting, in order.
+	Marked(ctx context.Context, owner int64, after archive.ID, limit int) ([]archive.Entry, error)
 	MarkWaiting(tx *db.Tx, owner int64, ids ...archive.ID) error
 	Unmark(tx *db.Tx, owner int64, ids ...archive.ID) error
 	SaveTaken(tx *db.Tx, owner int64, id archive.ID) error

@@ -55,7 +55,7 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 		if t.drainer != d {
 			return // it has left
 		}
-		page, err := t.r.Store.Waiting(ctx, t.taken.owner, after, drainPage)
+		page, err := t.r.Store.Marked(ctx, t.taken.owner, after, drainPage)
 		if err != nil {
 			t.r.log.ErrorContext(ctx, "read what waits", "err", err)
 			t.drainer = nil

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package app puts the server together and runs it. It is the only package that knows all others.
+//
+// Read features.go first: it lists what the server can do. Run is the life of a server from top to bottom; services.go
+// opens what is kept, admin.go is what the commands of the program do to it.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/act/removal"
+	"github.com/kith-im/kith/internal/certfile"
+	"github.com/kith-im/kith/internal/config"
+	"github.com/kith-im/kith/internal/contact"
+	"github.com/kith-im/kith/internal/control"
+	"github.com/kith-im/kith/internal/httpd"
+	"github.com/kith-im/kith/internal/invite"
+	"github.com/kith-im/kith/internal/portal"
+	"github.com/kith-im/kith/internal/terminal"
+	"github.com/kith-im/kith/internal/xmpp/c2s"
+	"github.com/kith-im/kith/internal/xmpp/router"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+	"github.com/kith-im/kith/web"
+)
+
+// stopTime is how long a stop waits for what is under way.
+const stopTime = 10 * time.Second
+
+// Options are what Run is given besides the configuration.
+type Options struct {
+	Log      *slog.Logger
+	Out      io.Writer // where a person reads that the server runs, and where
+	Terminal bool      // Out is a terminal: the first admin's link may be shown
+	Version  string    // of the program
+}
+
+// Run runs a server until ctx ends, and then stops it in good order. It returns when everything it started is gone.
+func Run(ctx context.Context, c config.Config, o Options) error {
+	s, err := openServices(ctx, c, o.Log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := s.close(); err != nil {
+			o.Log.Error("close the database", "err", err)
+		}
+	}()
+	srv, err := assemble(c, s, o)
+	if err != nil {
+		return err
+	}
+	if err := srv.listen(c); err != nil {
+		return err
+	}
+	// What was on its way goes on before anybody can add to it.
+	if err := s.archive.Recover(ctx); err != nil {
+		srv.closeListeners()
+		return err
+	}
+	if err := srv.router.Start(ctx); err != nil {
+		srv.closeListeners()
+		return err
+	}
+	if err := srv.welcome(ctx, c, o); err != nil {
+		srv.closeListeners()
+		return err
+	}
+	return srv.run(ctx)
+}
+
+// A server is all parts of a running server.
+type server struct {
+	*services
+	log     *slog.Logger
+	router  *router.Router
+	clients *c2s.Server
+	http    *httpd.Server
+	control *control.Server
+
+	web, plain, direct net.Listener // nil: not wanted
+}
+
+// assemble makes the parts and lets them know each other. It starts nothing.
+func assemble(c config.Config, s *services, o Options) (*server, error) {
+	log := o.Log
+	srv := &server{services: s, log: log}
+	srv.router = router.New(router.Options{
+		Domain: s.domain, Log: log.With("pkg", "router"), DB: s.db, Store: s.archive, Accounts: s.accounts,
+		MaxSessions: c.Limits.Sessions,
+	})
+	features := install(srv.router, s, o, landing(c))
+	s.accounts.OnChange(srv.accountChanged)
+
+	cert, err := certificate(c, log)
+	if err != nil {
+		return nil, err
+	}
+	limits := xmlstream.AfterAuth
+	limits.Bytes = c.Limits.Stanza
+	srv.clients = c2s.New(c2s.Options{
+		Domain: s.domain, Log: log.With("pkg", "c2s"), DB: s.db, Router: srv.router, Accounts: s.accounts,
+		TLS: cert.TLSConfig(), Features: features, Key: s.keys.Derive("resource"), Limits: limits,
+	})
+	if srv.http, err = srv.newHTTP(c, o.Version); err != nil {
+		return nil, err
+	}
+	if srv.control, err = control.Listen(c.Socket(), log.With("pkg", "control")); err != nil {
+		return nil, err
+	}
+	srv.control.HandleAdmin(&admin{services: s, landing: landing(c), removed: srv.removed, close: func() error { return nil }})
+	return srv, nil
+}
+
+// newHTTP puts the pages, the web app and the WebSocket behind one door.
+func (s *server) newHTTP(c config.Config, version string) (*httpd.Server, error) {
+	pages, err := portal.New(portal.Options{
+		URL: c.Web.URL, Domain: c.Domain, Accounts: s.accounts, Invitations: s.invites, SignUp: signUp{s.services},
+		Limit: func(every time.Duration, burst int) func(*http.Request) bool {
+			return httpd.NewLimiter(every, burst, time.Now).Allow
+		},
+		Log: s.log.With("pkg", "portal"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return httpd.New(httpd.Options{
+		URL: c.Web.URL, Proxies: c.Web.Proxies(), Domain: c.Domain, Version: version, App: web.Dist(),
+		Checks: []httpd.Check{{Name: "database", Check: s.db.Healthy}},
+		Mounts: []httpd.Mount{
+			{Pattern: "/invite/", Handler: pages},
+			{Pattern: "/assets-portal/", Handler: pages},
+			{Pattern: httpd.WebSocketPath, Handler: s.clients.WebSocket(s.webSocketPolicy(c.Web.URL))},
+		},
+		Page: pages.Problem,
+		Log:  s.log.With("pkg", "httpd"),
+	})
+}
+
+// webSocketPolicy lets in who comes from our own pages or from no page at all (RFC 6455 §10.2).
+func (s *server) webSocketPolicy(url string) c2s.WebSocketPolicy {
+	return func(r *http.Request) (remote netip.Addr, secure, origin bool) {
+		o := r.Header.Get("Origin")
+		return httpd.Address(r), httpd.Secure(r), o == "" || strings.EqualFold(o, url)
+	}
+}
+
+// listen opens the listeners, so that a port that is taken is known before anything else happens.
+func (s *server) listen(c config.Config) (err error) {
+	defer func() {
+		if err != nil {
+			s.closeListeners()
+		}
+	}()
+	for _, l := range []struct {
+		to      *net.Listener
+		address string
+		what    string
+	}{
+		{&s.web, c.Listen.Web, "listen.web"},
+		{&s.plain, c.Listen.Clients, "listen.clients"},
+		{&s.direct, c.Listen.ClientsTLS, "listen.clients_tls"},
+	} {
+		if l.address == "" {
+			continue
+		}
+		if *l.to, err = net.Listen("tcp", l.address); err != nil {
+			return fmt.Errorf("%s: %w", l.what, err)
+		}
+	}
+	return nil
+}
+
+func (s *server) closeListeners() {
+	for _, l := range []net.Listener{s.web, s.plain, s.direct} {
+		if l != nil {
+			l.Close() // it has accepted nobody
+		}
+	}
+	s.control.Close()
+}
+
+// run starts everything that runs for long, waits for ctx or for a part that fails, and stops it all.
+func (s *server) run(ctx context.Context) error {
+	var wg sync.WaitGroup // everything that is started here
+	failed := make(chan error, 8)
+	start := func(ctx context.Context, name string, run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(ctx); err != nil {
+				failed <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopListening()
+
+	start(background, "router", s.router.Run)
+	start(background, "accounts", s.accounts.Run)
+	start(background, "invitations", s.invites.Run)
+	start(listening, "control", s.control.Run)
+	if s.plain != nil {
+		start(listening, "clients", func(ctx context.Context) error { return s.clients.Serve(ctx, s.plain, false) })
+	}
+	if s.direct != nil {
+		start(listening, "clients over TLS", func(ctx context.Context) error { return s.clients.Serve(ctx, s.direct, true) })
+	}
+	if s.web != nil {
+		start(listening, "web", func(ctx context.Context) error { return s.http.Run(ctx, s.web) })
+	}
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		s.log.Error("a part failed; stopping", "err", err)
+	}
+
+	s.log.Info("stopping")
+	stopListening()
+	patience, done := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer done()
+	err = errors.Join(err, s.clients.Shutdown(patience)) // what was read becomes safe
+	err = errors.Join(err, s.router.Close(patience))
+	stopBackground()
+	wg.Wait()
+	s.log.Info("stopped")
+	return err
+}
+
+// accountChanged ends the sessions of an account that may not go on as it was.
+func (s *server) accountChanged(a account.Account, what account.Change) {
+	condition := ""
+	switch what {
+	case account.PasswordChanged: // RFC 6120 §4.9.3.16
+		condition = "reset"
+	case account.Disabled, account.Deleted:
+		condition = "not-authorized"
+	default:
+		return
+	}
+	bare, err := s.address(a)
+	if err != nil {
+		return // it never had a session
+	}
+	s.router.Do(bare, func(context.Context) {
+		for _, d := range s.router.Devices(bare) {
+			if what == account.PasswordChanged && d.Spared() {
+				continue // it is the one that changed it
+			}
+			d.Kick(condition, "")
+		}
+	})
+}
+
+// removed tells the contacts of an account that is gone.
+func (s *server) removed(res removal.Result) {
+	for _, n := range res.Local { // their lists know already
+		s.router.Do(n.To, func(context.Context) {
+			for _, d := range s.router.Devices(n.To) {
+				if d.Available() == nil {
+					continue
+				}
+				d.Send(stanza.New(stanza.Presence, string(n.Type), stanza.NewID(), res.JID, n.To))
+				if n.Type == contact.Unsubscribed {
+					d.Send(stanza.New(stanza.Presence, "unavailable", stanza.NewID(), res.JID, n.To))
+				}
+			}
+		})
+	}
+}
+
+// certificate opens the configured certificate, or the server's own.
+func certificate(c config.Config, log *slog.Logger) (*certfile.Source, error) {
+	log = log.With("pkg", "certfile")
+	if c.TLS.Certificate != "" {
+		return certfile.Open(c.TLS.Certificate, c.TLS.Key, time.Now, log)
+	}
+	return certfile.OpenOwn(c.Data, c.Domain, time.Now, log)
+}
+
+// landing makes the addresses of invitations' pages.
+func landing(c config.Config) func(invite.Token) string {
+	return func(t invite.Token) string { return strings.TrimSuffix(c.Web.URL, "/") + "/invite/" + string(t) }
+}
+
+// welcome tells the person at the terminal where to go, and how to begin.
+func (s *server) welcome(ctx context.Context, c config.Config, o Options) error {
+	fmt.Fprintf(o.Out, "Kith %s is running for %s\n", o.Version, c.Domain)
+	fmt.Fprintf(o.Out, "  web app     %s\n", c.Web.URL)
+	if s.plain != nil {
+		fmt.Fprintf(o.Out, "  other apps  %s (STARTTLS)\n", s.plain.Addr())
+	}
+	if s.direct != nil {
+		fmt.Fprintf(o.Out, "  other apps  %s (TLS)\n", s.direct.Addr())
+	}
+	link, err := s.firstAdmin(ctx, landing(c))
+	if err != nil || link == "" {
+		return err
+	}
+	if !o.Terminal {
+		// A log is read by more people than a terminal.
+		s.log.Warn("there is no admin yet; make a link for the first one with: kith invite create --admin")
+		return nil
+	}
+	fmt.Fprintf(o.Out, "\nOpen this link to become the first admin (good for 24 hours):\n\n  %s\n\n", link)
+	return terminal.WriteQR(o.Out, link, true)
+}
+
+// quiet is the log of commands: what goes wrong they say themselves.
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"time"
+
+	"github.com/kith-im/kith/internal/feature/commands"
+	"github.com/kith-im/kith/internal/feature/disco"
+	"github.com/kith-im/kith/internal/feature/entitytime"
+	"github.com/kith-im/kith/internal/feature/invites"
+	"github.com/kith-im/kith/internal/feature/mam"
+	"github.com/kith-im/kith/internal/feature/ping"
+	"github.com/kith-im/kith/internal/feature/presence"
+	"github.com/kith-im/kith/internal/feature/register"
+	"github.com/kith-im/kith/internal/feature/roster"
+	"github.com/kith-im/kith/internal/feature/version"
+	"github.com/kith-im/kith/internal/invite"
+	"github.com/kith-im/kith/internal/xmpp/router"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// install hangs every feature into r. The list is the table of contents of the server; within a stage of a message's
+// trip, features run in this order. What it returns belongs into the stream features of who has logged in.
+func install(r *router.Router, s *services, o Options, landing func(invite.Token) string) xmlstream.Raw {
+	ping.Install(r)
+	version.Install(r, "Kith", o.Version)
+	entitytime.Install(r, time.Now)
+	register.Install(r, s.db, s.accounts)
+	mam.Install(r, s.archive)
+
+	p := presence.Install(r, o.Log.With("pkg", "presence"), s.contacts)
+	list := roster.Install(r, s.db, o.Log.With("pkg", "roster"), s.contacts, p)
+	s.contacts.OnChange(list.Changed)
+
+	inv := invites.New(s.db, s.invites, s.domain.Domain(), landing)
+	cmds := commands.Install(r, commands.Command{Node: invites.Node, Name: invites.Name, Run: inv.Run})
+
+	return disco.Install(r, s.domain.Domain(), visibility{s.contacts}, cmds) + roster.StreamFeatures
+}
