@@ -44,7 +44,7 @@ interface Open {
 
 /** parse reads one document, or throws an XmlError. */
 export function parse(doc: string, limits: Limits = LIMITS): Element {
-  return new Parser(doc, limits).document();
+  return new Parser(doc, limits).read();
 }
 
 class Parser {
@@ -56,7 +56,7 @@ class Parser {
     if (!isValid(doc)) this.fail('forbidden character');
   }
 
-  document(): Element {
+  read(): Element {
     if (/^<\?xml[ \t\r\n]/.test(this.doc)) this.skipTo('?>');
     this.space();
     const stack: Open[] = [];

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { describe, expect, it, vi } from 'vitest';
+import { takeCode } from './boot';
+import { deviceName } from './browser';
+
+describe('the code of a sign-up', () => {
+  const at = (hash: string): [ReturnType<typeof takeCode>, unknown[]] => {
+    const replaceState = vi.fn();
+    const code = takeCode({ hash, pathname: '/', search: '' }, { replaceState });
+    return [code, replaceState.mock.calls];
+  };
+
+  it('is taken out of the address', () => {
+    expect(at('#login=juliet%40kith.example&code=A-b_1')).toEqual([{ address: 'juliet@kith.example', code: 'A-b_1' }, [[null, '', '/']]]);
+    expect(at('#code=x')).toEqual([undefined, [[null, '', '/']]]);
+    expect(at('#elsewhere')).toEqual([undefined, []]);
+    expect(at('')).toEqual([undefined, []]);
+  });
+});
+
+describe('the name of a device', () => {
+  it.each([
+    ['Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0', 'Firefox, Linux'],
+    ['Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Mobile Safari/537.36', 'Chrome, Android'],
+    ['Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1', 'Safari, iOS'],
+    ['Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 Edg/156.0.0.0', 'Edge, Windows'],
+    ['something else', 'Browser'],
+  ])('of %s is %s', (ua, name) => {
+    expect(deviceName(ua)).toBe(name);
+  });
+});

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The App of view.ts. Each tab has one; it reads the database by itself, and for what needs the connection it
+// turns to the leader, which may be itself (tabs.ts, engine.ts).
+import { computed, signal } from '@preact/signals';
+import type { Profile } from '../store/profile';
+import { Store } from '../store/store';
+import { type Credential, logIn } from '../stream/login';
+import type { Stream } from '../stream/stream';
+import { address as readAddress, domain } from '../xmpp/jid';
+import { Engine, forgetToken, keepToken, logInOptions } from './engine';
+import type { Env } from './env';
+import { logInReason } from './reasons';
+import { type Change, type Commands, type Look, Tabs } from './tabs';
+import { type App, CommandError, type Invitation, type Session, type Timeline } from './view';
+import { Views } from './views';
+
+type OutReason = NonNullable<Extract<Session, { kind: 'out' }>['reason']>;
+
+/** A log-in that an address carried: from the sign-up page. */
+export interface Code {
+  readonly address: string;
+  readonly code: string;
+}
+
+/** The account that is signed in, in this tab. */
+interface Inside {
+  readonly address: string;
+  readonly store: Store;
+  readonly abort: AbortController; // gives up the lead, or waiting for it
+  engine?: Engine;
+}
+
+const FORGET = 3_000; // ms to wait for the other tabs to let go of the database
+
+export class KithApp implements App {
+  readonly domain: string;
+  readonly session = signal<Session>({ kind: 'loading' });
+  readonly notifications = signal<'ask' | 'on' | 'off' | 'unsupported'>('ask');
+  private readonly views = new Views();
+  readonly chats = this.views.chats;
+  readonly contacts = this.views.contacts;
+  readonly requests = computed(() => this.views.requests.value);
+  readonly connection = this.views.connection;
+  readonly unread = this.views.unread;
+  private readonly tabs: Tabs;
+  private inside: Inside | undefined;
+  private looking = '';
+
+  constructor(private readonly env: Env, private readonly profile: Profile) {
+    this.domain = env.domain;
+    this.notifications.value = env.notifications.state();
+    this.tabs = new Tabs(env.channel, {
+      session: (address, reason) => void this.follow(address, reason),
+      change: (change) => this.noticed(change),
+      live: (live) => {
+        if (!this.inside?.engine) this.views.live.value = live;
+      },
+      hello: () => {
+        this.inside?.engine?.report();
+        this.sayLook();
+      },
+      look: (tab, look) => this.inside?.engine?.look(tab, look),
+      run: (command, args) => this.perform(command, args),
+    });
+    env.onWake(() => this.sayLook());
+    env.onLeave(() => this.tellLook({ chat: '', visible: false }));
+  }
+
+  /** Opens what is kept, or logs in by the code. */
+  async start(code?: Code): Promise<void> {
+    const account = (await this.profile.get('account')) ?? '';
+    // A link must not put anybody into another account than the one they are in.
+    if (account !== '') return this.enter(account);
+    if (code) {
+      const address = readAddress(code.address, this.domain);
+      try {
+        return await this.signIn(address, { kind: 'code', secret: code.code });
+      } catch (e) {
+        const used = e instanceof CommandError && e.reason === 'code-used';
+        this.session.value = { kind: 'out', address, ...(used ? { reason: 'code-used' } : {}) };
+        return;
+      }
+    }
+    const last = (await this.profile.get('last')) ?? '';
+    this.session.value = { kind: 'out', ...(last === '' ? {} : { address: last }) };
+  }
+
+  async logIn(typed: string, password: string): Promise<void> {
+    const address = readAddress(typed, this.domain);
+    if (address === '') throw new CommandError('bad-address');
+    await this.signIn(address, { kind: 'password', password });
+  }
+
+  private async signIn(address: string, credential: Credential): Promise<void> {
+    if (this.inside) throw new CommandError('refused', 'signed in already');
+    if (domain(address) !== this.domain) throw new CommandError('unknown-domain');
+    let opened: Awaited<ReturnType<typeof logIn>>;
+    try {
+      opened = await logIn(logInOptions(this.env, address, await this.profile.client(), credential));
+    } catch (e) {
+      throw new CommandError(logInReason(e, credential.kind === 'code'), e instanceof Error ? e.message : '');
+    }
+    const last = (await this.profile.get('last')) ?? '';
+    if (last !== '' && last !== address) await forget(last); // this device is somebody else's now
+    const store = await Store.open(address);
+    if (!(await store.account())) await store.putAccount({ address, rosterVersion: '' });
+    await keepToken(store, opened.token);
+    store.close();
+    await this.profile.set('account', address);
+    await this.profile.set('last', address);
+    await this.enter(address, opened.stream);
+    this.tabs.session(address);
+  }
+
+  /** Shows an account and tries for the lead. */
+  private async enter(address: string, stream?: Stream): Promise<void> {
+    const abort = new AbortController();
+    const store = await Store.open(address, () => this.leave(store, 'signed-out'));
+    const inside: Inside = { address, store, abort };
+    this.inside = inside;
+    this.tabs.account = address;
+    await this.views.attach(store);
+    if (this.inside !== inside) return;
+    this.session.value = { kind: 'in', address, name: address.slice(0, address.indexOf('@')) };
+    this.tabs.hello();
+    this.sayLook();
+    void this.env.locks
+      .request(`kith/${address}`, abort.signal, () => this.lead(inside, stream))
+      .catch(() => {}); // given up
+  }
+
+  private async lead(inside: Inside, stream?: Stream): Promise<void> {
+    if (inside.abort.signal.aborted) return;
+    const engine = new Engine(this.env, inside.address, await this.profile.client(), inside.store, {
+      changed: (change) => {
+        this.views.changed(change);
+        this.tabs.change(change);
+      },
+      live: (live) => {
+        if (this.inside !== inside) return;
+        this.views.live.value = live;
+        this.tabs.live(live);
+      },
+      out: (reason) => void this.out(reason),
+    });
+    inside.engine = engine;
+    inside.abort.signal.addEventListener('abort', () => engine.stop());
+    engine.look(this.tabs.id, this.look0());
+    this.tabs.hello(); // who looks at what?
+    this.tabs.lead();
+    await engine.run(stream);
+  }
+
+  /** Another tab signed in or out. */
+  private async follow(address: string, reason: string | undefined): Promise<void> {
+    if (address === '') {
+      if (this.inside) this.leave(this.inside.store, reason as OutReason | undefined); // posted by tabs.session below
+    } else if (!this.inside) await this.enter(address);
+  }
+
+  /** The account cannot be used any more from here: all tabs leave it. What is kept stays for the next log-in. */
+  private async out(reason: OutReason): Promise<void> {
+    const inside = this.inside;
+    if (!inside) return;
+    await inside.store.updateAccount(({ token: _token, ...rest }) => rest);
+    await this.profile.set('account', '');
+    this.leave(inside.store, reason);
+    this.tabs.session('', reason);
+  }
+
+  private leave(store: Store, reason: OutReason | undefined): void {
+    const inside = this.inside;
+    if (inside?.store !== store) return;
+    this.inside = undefined;
+    inside.abort.abort();
+    this.views.detach();
+    this.tabs.account = '';
+    store.close();
+    const address = reason === undefined ? undefined : inside.address;
+    this.session.value = { kind: 'out', ...(reason === undefined ? {} : { reason }), ...(address === undefined ? {} : { address }) };
+  }
+
+  async logOut(): Promise<void> {
+    if (this.inside) await this.tabs.run('logOut');
+  }
+
+  /** The leader's part of logging out. */
+  private async end(): Promise<void> {
+    const inside = this.inside;
+    if (!inside) return;
+    const { address, store } = inside;
+    inside.engine?.stop();
+    await forgetToken(this.env, address, await this.profile.client(), store);
+    await this.profile.set('account', '');
+    await this.profile.set('last', '');
+    this.leave(store, undefined);
+    this.tabs.session('');
+    await forget(address);
+  }
+
+  private perform(command: keyof Commands, args: readonly unknown[]): Promise<unknown> | undefined {
+    const engine = this.inside?.engine;
+    if (!engine) return undefined;
+    if (command === 'logOut') return this.end();
+    // The arguments were checked where run() was called, in this tab or another of the same app.
+    const method = engine[command] as (...a: readonly unknown[]) => Promise<unknown>;
+    return method.apply(engine, [...args]);
+  }
+
+  private noticed(change: Change): void {
+    this.views.changed(change);
+    if (change.outbox) this.inside?.engine?.flush();
+  }
+
+  /** Tells all tabs, this one too, what was written. */
+  private wrote(change: Change): void {
+    this.noticed(change);
+    this.tabs.change(change);
+  }
+
+  private get store(): Store {
+    if (!this.inside) throw new CommandError('refused', 'signed out');
+    return this.inside.store;
+  }
+
+  async changePassword(next: string): Promise<void> {
+    await this.tabs.run('changePassword', next);
+  }
+
+  reconnect(): void {
+    this.background(this.tabs.run('reconnect'));
+  }
+
+  async timeline(chat: string): Promise<Timeline> {
+    return this.views.timeline(this.store, chat);
+  }
+
+  async send(chat: string, body: string): Promise<void> {
+    const { store, address } = this.inside ?? { store: this.store, address: '' };
+    const key = crypto.randomUUID();
+    const own = { key, chat, from: address, mine: true, time: this.env.now(), body, state: 'queued', originId: key } as const;
+    await store.enqueue(own);
+    this.inside?.engine?.written(chat);
+    this.wrote({ chat, outbox: true });
+  }
+
+  async resend(key: string): Promise<void> {
+    const m = await this.store.message(key);
+    if (m && (await this.store.requeue(key, this.env.now()))) this.wrote({ chat: m.chat, outbox: true });
+  }
+
+  async discard(key: string): Promise<void> {
+    const m = await this.store.message(key);
+    if (m && (await this.store.discard(key))) this.wrote({ chat: m.chat });
+  }
+
+  typing(chat: string, now: boolean): void {
+    this.background(this.tabs.run('typing', chat, now));
+  }
+
+  look(chat: string): void {
+    this.looking = chat;
+    this.sayLook();
+    if (chat === '' || !this.inside) return;
+    this.env.notifications.clear(chat);
+    this.background(
+      this.store.markRead(chat).then((any) => {
+        if (any) this.wrote({ chat });
+      }),
+    );
+  }
+
+  private look0(): Look {
+    return { chat: this.looking, visible: this.env.visible() };
+  }
+
+  private sayLook(): void {
+    this.tellLook(this.look0());
+  }
+
+  private tellLook(look: Look): void {
+    this.inside?.engine?.look(this.tabs.id, look);
+    if (this.inside) this.tabs.look(look);
+  }
+
+  async addContact(address: string, name: string): Promise<void> {
+    await this.tabs.run('addContact', address, name);
+  }
+
+  async answer(address: string, accept: boolean): Promise<void> {
+    await this.tabs.run('answer', address, accept);
+  }
+
+  async rename(address: string, name: string): Promise<void> {
+    await this.tabs.run('rename', address, name);
+  }
+
+  async remove(address: string): Promise<void> {
+    await this.tabs.run('remove', address);
+  }
+
+  async invite(): Promise<Invitation> {
+    return this.tabs.run('invite');
+  }
+
+  async enableNotifications(): Promise<void> {
+    await this.env.notifications.ask();
+    this.notifications.value = this.env.notifications.state();
+  }
+
+  /** For what nobody waits for: the next change of the connection or the database makes up for it. */
+  private background(work: Promise<unknown>): void {
+    work.catch(() => {});
+  }
+}
+
+/** Deletes what is kept of an account. Tabs that sleep hold it a little longer; the person does not wait for them. */
+async function forget(address: string): Promise<void> {
+  await Promise.race([Store.forget(address).catch(() => {}), new Promise((done) => setTimeout(done, FORGET))]);
+}

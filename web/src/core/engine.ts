@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The leader's work: it keeps one connection open for the account, takes in what comes, sends what waits, and
+// does what needs the server. One engine runs per account and browser (see tabs.ts).
+import type { Store } from '../store/store';
+import { backoff } from '../stream/backoff';
+import { StreamError, Unreachable } from '../stream/errors';
+import { type Credential, invalidate, logIn, type LogIn, type Token } from '../stream/login';
+import { StanzaError, type Stream } from '../stream/stream';
+import { attr, child, type Element } from '../xml/element';
+import { answer } from '../xmpp/answers';
+import { type ChatState, stateMessage } from '../xmpp/chatstates';
+import { caps } from '../xmpp/disco';
+import * as invitation from '../xmpp/invite';
+import { address as readAddress, bare, domain, local } from '../xmpp/jid';
+import * as presence from '../xmpp/presence';
+import { newPassword } from '../xmpp/register';
+import * as roster from '../xmpp/roster';
+import type { Env } from './env';
+import { Ingest } from './ingest';
+import { Outbox } from './outbox';
+import { People } from './people';
+import { commandError, logInReason, tokenIsGone } from './reasons';
+import type { Change, Commands, Live, Look } from './tabs';
+import { CommandError, type Connection, type Reason } from './view';
+
+const CROWDED = 60_000; // ms to wait after another device took our place: not to fight for it
+const STEADY = 10_000; // ms a connection lasts that counts as a good one
+const RECENT = 30 * 60_000; // ms since they wrote, for which they are told that we type
+const PAUSE = 15_000; // ms without a keystroke that end the typing
+const MIN_PASSWORD = 10; // characters; the server has the last word
+
+export interface Hooks {
+  changed(change: Change): void;
+  live(live: Live): void;
+  /** The account cannot be used from here any more. */
+  out(reason: 'signed-out' | 'password-changed' | 'disabled'): void;
+}
+
+export class Engine implements Omit<Commands, 'logOut'> {
+  private readonly outbox: Outbox;
+  private readonly people: People;
+  private readonly ingest: Ingest;
+  private readonly looks = new Map<string, Look>();
+  private stream: Stream | undefined;
+  private connection: Connection = 'connecting';
+  private stopped = false;
+  private wake: (() => void) | undefined; // ends the waiting for the next try
+  private password: string | undefined; // a new one, for the one log-in that gets a new token
+  private lastError: Error | undefined;
+  private shown: Promise<void> | undefined; // the next report of what is live
+  private writing = { chat: '', state: 'active' as ChatState };
+  private typed = 0; // counts the calls of typing: only the last one still holds after a wait
+  private pause: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly env: Env,
+    private readonly address: string,
+    private readonly client: string, // id of this installation
+    private readonly store: Store,
+    private readonly hooks: Hooks,
+  ) {
+    const changed = (change: Change): void => hooks.changed(change);
+    this.people = new People(store, changed, () => this.report());
+    this.outbox = new Outbox(store, (a) => this.people.isFriend(a), changed);
+    this.ingest = new Ingest(store, this.outbox, this.people, {
+      now: () => env.now(),
+      seen: (chat) => [...this.looks.values()].some((l) => l.visible && l.chat === chat),
+      changed,
+      arrived: (chat, body) => this.note(chat, body),
+    });
+  }
+
+  /** Runs until stop(); first is a stream that was just opened by the log-in. */
+  async run(first?: Stream): Promise<void> {
+    const unwake = this.env.onWake(() => this.woken());
+    await this.people.load();
+    await this.store.putBack(); // what an earlier run could not finish
+    this.report();
+    let failures = 0;
+    let stream = first;
+    while (!this.stopped) {
+      const begun = this.env.now();
+      try {
+        stream ??= await this.connect();
+        await this.serve(stream);
+        if (this.env.now() - begun >= STEADY) failures = 0;
+      } catch (e) {
+        this.lastError = e instanceof Error ? e : undefined;
+      }
+      stream = undefined;
+      if (this.stopped) break;
+      await this.wait(failures++);
+    }
+    unwake();
+  }
+
+  /** Ends the connection in good order. */
+  stop(): void {
+    this.stopped = true;
+    this.stream?.send(presence.unavailable());
+    this.stream?.close();
+    this.wake?.();
+    clearTimeout(this.pause);
+  }
+
+  look(tab: string, look: Look): void {
+    this.looks.set(tab, look);
+  }
+
+  flush(): void {
+    void this.outbox.flush();
+  }
+
+  report(): void {
+    this.shown ??= Promise.resolve().then(() => {
+      this.shown = undefined;
+      if (!this.stopped) this.hooks.live({ connection: this.connection, ...this.people.snapshot() });
+    });
+  }
+
+  /** Logs in with what we have: a password that was just set, else the token. */
+  private async connect(): Promise<Stream> {
+    this.set('connecting');
+    const account = await this.store.account();
+    if (this.password !== undefined) {
+      try {
+        return await this.enter({ kind: 'password', password: this.password });
+      } catch (e) {
+        if (logInReason(e, false) !== 'wrong-password') throw e;
+        this.password = undefined; // it was not changed after all
+      }
+    }
+    if (!account?.token) {
+      this.hooks.out('signed-out');
+      throw new Unreachable('no token');
+    }
+    const count = account.token.count + 1; // kept before it is used (XEP-0484 §3.4)
+    await this.store.updateAccount((r) => (r.token ? { ...r, token: { ...r.token, count } } : r));
+    try {
+      return await this.enter({ kind: 'token', secret: account.token.secret, count });
+    } catch (e) {
+      if (tokenIsGone(e)) this.refused(e);
+      throw e;
+    }
+  }
+
+  private refused(e: unknown): void {
+    if (logInReason(e, false) === 'disabled') this.hooks.out('disabled');
+    // A password change ends the other sessions, and their tokens.
+    else if (this.lastError instanceof StreamError && ENDED_BY_SERVER.has(this.lastError.condition)) this.hooks.out('password-changed');
+    else this.hooks.out('signed-out');
+  }
+
+  private async enter(credential: Credential): Promise<Stream> {
+    const { stream, token } = await logIn(logInOptions(this.env, this.address, this.client, credential));
+    await keepToken(this.store, token);
+    this.password = undefined;
+    return stream;
+  }
+
+  /** Serves a stream to its end. Rejects with why it ended. */
+  private async serve(stream: Stream): Promise<never> {
+    let fail: (why: Error) => void = () => {};
+    const ended = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    ended.catch(() => {}); // it may end before it is waited for
+    this.stream = stream;
+    stream.start({ stanza: (el) => this.stanza(stream, el), ended: fail });
+    if (this.stopped) stream.close();
+    this.set('online');
+    try {
+      await Promise.race([this.greet(stream), ended]);
+      return await ended;
+    } finally {
+      stream.close(); // where it was us who gave up
+      this.stream = undefined;
+      this.people.lost();
+      this.set('connecting');
+      await this.outbox.lost();
+    }
+  }
+
+  private async greet(stream: Stream): Promise<void> {
+    try {
+      // RFC 6121 §2.2: first the contacts, so that we know who is who when the rest comes.
+      await this.people.sync(stream);
+    } catch (e) {
+      if (!(e instanceof StanzaError)) throw e; // refused: go on with what we have
+    }
+    stream.send(presence.available(await caps()));
+    this.outbox.use(stream);
+  }
+
+  private async stanza(stream: Stream, el: Element): Promise<void> {
+    if (el.name === 'message') return this.ingest.message(stream, el);
+    if (el.name === 'presence') return this.people.presence(stream, el);
+    const isPush = attr(el, 'type') === 'set' && child(el, roster.NS_ROSTER, 'query') !== undefined;
+    // RFC 6121 §2.1.6: a push counts only from our own account.
+    if (isPush && (attr(el, 'from') === '' || attr(el, 'from') === stream.bare)) return this.people.push(stream, el);
+    stream.send(answer(el, { version: this.env.version, now: () => this.env.now() }));
+  }
+
+  /** Waits for the time of the next try, or until somebody cannot wait. */
+  private async wait(failures: number): Promise<void> {
+    const conflict = this.lastError instanceof StreamError && this.lastError.condition === 'conflict';
+    const ms = conflict ? CROWDED : backoff(failures + 1);
+    this.set('waiting');
+    await new Promise<void>((done) => {
+      const timer = setTimeout(done, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        done();
+      };
+    });
+    this.wake = undefined;
+  }
+
+  private woken(): void {
+    if (this.stream) void this.stream.check();
+    else if (this.env.connected()) this.wake?.();
+  }
+
+  private set(connection: Connection): void {
+    this.connection = connection;
+    this.report();
+  }
+
+  private note(chat: string, body: string): void {
+    if ([...this.looks.values()].some((l) => l.visible)) return;
+    this.env.notifications.show({ chat, title: this.people.get(chat)?.name || local(chat) || chat, body });
+  }
+
+  // Commands. Each rejects with a CommandError.
+
+  async reconnect(): Promise<void> {
+    this.woken();
+  }
+
+  async typing(chat: string, now: boolean): Promise<void> {
+    clearTimeout(this.pause);
+    const turn = ++this.typed;
+    if (this.writing.state === 'composing' && (!now || this.writing.chat !== chat)) this.tell(this.writing.chat, 'paused');
+    if (!now || !this.stream || !this.people.isFriend(chat)) return;
+    this.pause = setTimeout(() => void this.typing(chat, false), PAUSE);
+    if (this.writing.state === 'composing') return;
+    const heard = (await this.store.chat(chat))?.heard ?? 0;
+    if (turn === this.typed && this.env.now() - heard < RECENT) this.tell(chat, 'composing');
+  }
+
+  /** The text was sent, which ends the typing by itself (XEP-0085 §5.1). */
+  written(chat: string): void {
+    clearTimeout(this.pause);
+    this.typed++;
+    if (this.writing.chat === chat) this.writing = { chat, state: 'active' };
+  }
+
+  private tell(chat: string, state: ChatState): void {
+    this.writing = { chat, state };
+    this.stream?.send(stateMessage(chat, state));
+  }
+
+  async changePassword(next: string): Promise<void> {
+    const name = local(this.address);
+    if ([...next].length < MIN_PASSWORD || (name.length > 2 && next.toLowerCase().includes(name))) throw new CommandError('weak-password');
+    await this.query({ 'not-acceptable': 'weak-password', 'bad-request': 'weak-password' }, async (stream) => {
+      this.password = next; // even if the answer gets lost
+      try {
+        await stream.request('set', domain(this.address), newPassword(name, next));
+      } catch (e) {
+        if (e instanceof StanzaError) this.password = undefined;
+        throw e;
+      }
+      stream.close(); // and in again by the new password, for a new token
+    });
+  }
+
+  async addContact(typed: string, name: string): Promise<void> {
+    const address = readAddress(typed, this.env.domain);
+    if (address === '') throw new CommandError('bad-address');
+    if (address === this.address) throw new CommandError('own-address');
+    await this.query({ 'bad-request': 'bad-address', 'item-not-found': 'bad-address' }, async (stream) => {
+      const known = this.people.get(address);
+      await stream.request('set', '', roster.set({ address, name: name.trim(), groups: known?.groups ?? [] }));
+      if ((await this.store.requests()).some((r) => r.address === address)) await this.agree(stream, address);
+      stream.send(presence.subscription('subscribe', address));
+    });
+  }
+
+  async answer(address: string, accept: boolean): Promise<void> {
+    await this.query({}, async (stream) => {
+      if (accept) {
+        const s = this.people.get(address)?.subscription;
+        await this.agree(stream, address);
+        if (s !== 'to' && s !== 'both') stream.send(presence.subscription('subscribe', address));
+      } else {
+        stream.send(presence.subscription('unsubscribed', address));
+        await this.store.deleteRequest(address);
+        this.hooks.changed({ requests: true });
+      }
+    });
+  }
+
+  private async agree(stream: Stream, address: string): Promise<void> {
+    stream.send(presence.subscription('subscribed', address));
+    await this.store.deleteRequest(address);
+    this.hooks.changed({ requests: true });
+  }
+
+  async rename(address: string, name: string): Promise<void> {
+    await this.query({}, async (stream) => {
+      const groups = this.people.get(address)?.groups ?? [];
+      await stream.request('set', '', roster.set({ address, name: name.trim(), groups }));
+    });
+  }
+
+  async remove(address: string): Promise<void> {
+    await this.query({ 'item-not-found': 'bad-address' }, async (stream) => {
+      await stream.request('set', '', roster.remove(address));
+    });
+  }
+
+  async invite(): Promise<{ url: string; qr: string; expires: number }> {
+    return this.query({}, async (stream) => {
+      const links = invitation.read(await stream.request('set', domain(this.address), invitation.invite()));
+      if (!links) throw new CommandError('server', 'no link in the answer');
+      const url = links.landing || links.uri;
+      const path = links.landing ? new URL(links.landing).pathname.replace(/\/$/, '') : '';
+      return { url, qr: path && `${path}/qr.svg`, expires: links.expires };
+    });
+  }
+
+  private async query<T>(special: Readonly<Record<string, Reason>>, run: (stream: Stream) => Promise<T>): Promise<T> {
+    const stream = this.stream;
+    if (!stream) throw new CommandError('offline');
+    try {
+      return await run(stream);
+    } catch (e) {
+      throw commandError(e, special);
+    }
+  }
+}
+
+const ENDED_BY_SERVER = new Set(['not-authorized', 'reset', 'policy-violation']);
+
+/** How this installation logs in. */
+export function logInOptions(env: Env, address: string, client: string, credential: Credential): LogIn {
+  return {
+    url: env.url,
+    dial: env.dial,
+    name: local(address),
+    domain: domain(bare(address)),
+    credential,
+    agent: { id: client, software: 'Kith', device: env.device },
+    // A server that slows down guessing takes its time to answer.
+    deadline: credential.kind === 'password' ? 25_000 : 10_000,
+  };
+}
+
+/** Keeps the token of a log-in in place of the one before. */
+export async function keepToken(store: Store, token: Token | undefined): Promise<void> {
+  if (!token) return;
+  await store.updateAccount((r) => ({ ...r, token: { ...token, count: 0 } }));
+}
+
+/** Makes the server forget the token, if it can be reached. */
+export async function forgetToken(env: Env, address: string, client: string, store: Store): Promise<void> {
+  const token = (await store.account())?.token;
+  if (!token) return;
+  const credential = { kind: 'token', secret: token.secret, count: token.count + 1 } as const;
+  try {
+    await invalidate({ ...logInOptions(env, address, client, credential), credential, deadline: 5_000 });
+  } catch {
+    // It ends by itself, and this device forgets it now.
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the app needs of the browser. boot/browser.ts is the real one; tests bring their own.
+import type { Dial } from '../stream/socket';
+
+export interface Env {
+  readonly domain: string; // whose accounts the server keeps
+  readonly version: string; // of the app
+  readonly url: string; // of the WebSocket
+  readonly device: string; // for the list of devices: "Firefox, Linux"
+  readonly dial: Dial;
+  readonly locks: Locks;
+  readonly channel: Channel; // to the other tabs
+  now(): number; // ms since 1970
+  /** Whether the browser says that there is a network at all. */
+  connected(): boolean;
+  /** Whether the person can see this tab. */
+  visible(): boolean;
+  /** The tab was shown, woke up, or the network changed. Returns how to stop. */
+  onWake(f: () => void): () => void;
+  /** This tab goes away. */
+  onLeave(f: () => void): void;
+  readonly notifications: Notifications;
+}
+
+/** navigator.locks, as far as it is used. */
+export interface Locks {
+  /** Runs f once the lock is free, and holds it until f is done; signal gives up waiting. */
+  request(name: string, signal: AbortSignal, f: () => Promise<void>): Promise<void>;
+}
+
+/** A BroadcastChannel: what one tab posts, all others hear. */
+export interface Channel {
+  post(message: unknown): void;
+  listen(f: (message: unknown) => void): void;
+}
+
+export interface Note {
+  readonly chat: string; // a later note of the same chat replaces it
+  readonly title: string;
+  readonly body: string; // '' where it cannot be read
+}
+
+export interface Notifications {
+  state(): 'ask' | 'on' | 'off' | 'unsupported';
+  ask(): Promise<void>;
+  show(note: Note): void;
+  clear(chat: string): void;
+}

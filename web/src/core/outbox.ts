@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Brings what waits to the server, in order. A message stays in the outbox until the server has
+// acknowledged it (XEP-0198), so it survives a lost connection and a reload; it is then sent again with the
+// same id, by which the other side knows it.
+import type { Store } from '../store/store';
+import type { Stream } from '../stream/stream';
+import { serialize } from '../xml/serialize';
+import { NS_CLIENT } from '../xmpp/ns';
+import { chat } from '../xmpp/message';
+import type { Change } from './tabs';
+
+export class Outbox {
+  private stream: Stream | undefined;
+  private readonly flying = new Set<string>(); // written to this stream
+  private running: Promise<void> | undefined;
+  private again = false;
+
+  constructor(
+    private readonly store: Store,
+    private readonly isFriend: (address: string) => boolean,
+    private readonly changed: (change: Change) => void,
+  ) {}
+
+  /** A stream is there; what waits goes out on it. */
+  use(stream: Stream): void {
+    this.stream = stream;
+    void this.flush();
+  }
+
+  /** The stream is gone; what it had not acknowledged waits again. */
+  async lost(): Promise<void> {
+    this.stream = undefined;
+    this.flying.clear();
+    await this.running;
+    for (const address of await this.store.putBack()) this.changed({ chat: address });
+  }
+
+  /** Sends what waits. May be called at any time. */
+  async flush(): Promise<void> {
+    this.again = true;
+    this.running ??= this.run().finally(() => {
+      this.running = undefined;
+    });
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    while (this.again && this.stream) {
+      this.again = false;
+      for (const { key, chat: to, body } of await this.store.outbox()) {
+        const stream: Stream | undefined = this.stream;
+        if (!stream) return;
+        if (this.flying.has(key)) continue;
+        const el = chat(to, key, body, this.isFriend(to));
+        // RFC 6120 §13.12: the server would end the stream, and again on each new try.
+        if (new TextEncoder().encode(serialize(el, NS_CLIENT)).length + 200 > stream.maxBytes) {
+          await this.failed(key, 'too-large');
+          continue;
+        }
+        if (!(await this.store.take(key)) || stream !== this.stream) continue; // taken back, or the stream is gone
+        this.flying.add(key);
+        stream.send(el, () => void this.settle(key, 'acked'));
+        this.changed({ chat: to });
+      }
+    }
+  }
+
+  /** How it went, by acknowledgement or receipt. from: who says so, '' for our server. */
+  async settle(key: string, state: 'acked' | 'delivered', from = ''): Promise<void> {
+    if (from !== '' && (await this.store.message(key))?.chat !== from) return; // not theirs to say
+    this.flying.delete(key);
+    const m = await this.store.settle(key, state);
+    if (m) this.changed({ chat: m.chat });
+  }
+
+  async failed(key: string, failure: string, from = ''): Promise<void> {
+    if (from !== '' && (await this.store.message(key))?.chat !== from) return;
+    this.flying.delete(key);
+    const m = await this.store.settle(key, 'failed', failure);
+    if (m) this.changed({ chat: m.chat });
+  }
+}
