@@ -126,13 +126,13 @@ func (p *Portal) until(d *dictionary, inv invite.Invite) string {
 		often = d.T("until.many")
 	}
 	left := inv.Expires.Sub(p.o.Now())
-	switch day := 24 * time.Hour; {
-	case left >= day:
-		return often + " " + d.N("until.days", int(left/day))
-	case left >= time.Hour:
-		return often + " " + d.N("until.hours", int(left/time.Hour))
+	switch day := 24 * time.Hour; { // rounded: a week is a week also a minute later
+	case left >= 36*time.Hour:
+		return often + " " + d.N("until.days", int(left.Round(day)/day))
+	case left >= 90*time.Minute:
+		return often + " " + d.N("until.hours", int(left.Round(time.Hour)/time.Hour))
 	}
-	return often + " " + d.N("until.minutes", max(1, int(left/time.Minute)))
+	return often + " " + d.N("until.minutes", max(1, int(left.Round(time.Minute)/time.Minute)))
 }
 
 // uri is the invitation as an xmpp: address for other apps, in ASCII; "" where they could do nothing with it.

@@ -2,7 +2,10 @@
 
 package portal
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // passwordMin is how many characters a password has at least; package account insists on it.
 const passwordMin = 10
@@ -22,7 +25,7 @@ func strength(password string) int {
 		return tooShort
 	}
 	different, steps, last := map[rune]bool{}, 0, rune(-9)
-	for _, c := range lower(password) {
+	for _, c := range strings.ToLower(password) {
 		different[c] = true
 		if d := c - last; d >= -1 && d <= 1 {
 			steps++

@@ -23,6 +23,7 @@
 package portal
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"embed"
@@ -59,6 +60,7 @@ type Options struct {
 	Accounts    Accounts
 	Invitations Invitations
 	SignUp      SignUp
+	NewCode     func(ctx context.Context, id int64) (string, error) // another one-time code for an account
 
 	// Limit makes a limit per address of a client: burst requests at once, then one every so often. The function that it
 	// returns counts one and reports whether it is within. nil means no limits.
@@ -88,12 +90,11 @@ type Portal struct {
 	formKey    [32]byte          // signs the forms' tokens; new at each start
 	mayAsk     func(*http.Request) bool
 	maySignUp  func(*http.Request) bool
-	crossSite  *http.CrossOriginProtection
 }
 
 // New makes a portal; it starts nothing. An error means that what is built into the program is broken.
 func New(o Options) (*Portal, error) {
-	p := &Portal{o: o, log: o.Log, matcher: language.NewMatcher(languages), crossSite: http.NewCrossOriginProtection()}
+	p := &Portal{o: o, log: o.Log, matcher: language.NewMatcher(languages)}
 	if p.log == nil {
 		p.log = slog.Default()
 	}

@@ -10,12 +10,12 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/act/signup"
 	"github.com/kith-im/kith/internal/invite"
 )
 
@@ -30,19 +30,22 @@ const cookieName = "kith_form"
 
 type registerPage struct {
 	page
-	Inviter, Domain, Here, HaveAccount   string
-	Form                                 string // the token that shows that the form is ours
-	Notice                               string // above the form; "" for none
-	Name                                 string // as it was typed
-	NameFixed                            bool   // the invitation is for this name only
-	NameError, PasswordError, AgainError string // "" for none
-	Names                                []string
-	NameMax, PasswordMin                 int
-	FocusName, FocusPassword             bool
-}
+	Inviter     string // "" where the server invites
+	Domain      string
+	Here        string // path of the invitation
+	HaveAccount string
+	Form        string // the token that shows that the form is ours
+	Notice      string // above the form; this and what follows: "" for none
+	Name        string // as it was typed
+	NameFixed   bool   // the invitation is for this name only
 
-// PasswordMinText is PasswordMin for a sentence.
-func (b registerPage) PasswordMinText() string { return strconv.Itoa(b.PasswordMin) }
+	NameError, PasswordError, AgainError string
+	PasswordNote                         string   // about a password that has no fault
+	Names                                []string // free ones, instead of one that is taken
+
+	NameMax, PasswordMin     int // characters
+	FocusName, FocusPassword bool
+}
 
 // form shows the empty form.
 func (p *Portal) form(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +92,8 @@ func (p *Portal) register(w http.ResponseWriter, r *http.Request) {
 	token := invite.Token(r.PathValue("token"))
 	f := filled{name: p.localpart(r.PostForm.Get("name")), typed: r.PostForm.Get("name"), password: r.PostForm.Get("password")}
 	f.again, f.twice = r.PostForm.Get("again"), r.PostForm.Has("again")
-	if p.crossSite.Check(r) != nil {
+	from := whence(r)
+	if from == foreign {
 		p.Problem(w, r, http.StatusForbidden, "foreign")
 		return
 	}
@@ -98,14 +102,14 @@ func (p *Portal) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	inv, err := p.o.Invitations.Look(r.Context(), token)
+	if inv.Name != "" {
+		f.name, f.typed = inv.Name, inv.Name // whatever was typed: no other one may be taken (XEP-0445 §2.1)
+	}
 	if err != nil {
 		p.twice(w, r, inv, f, err)
 		return
 	}
-	if inv.Name != "" {
-		f.name, f.typed = inv.Name, inv.Name // whatever was typed: no other one may be taken (XEP-0445 §2.1)
-	}
-	if !p.ours(r, token) {
+	if from == unsaid && !p.signed(r, token) {
 		p.sendBack(w, r, http.StatusForbidden, f, "form.stale")
 		return
 	}
@@ -113,13 +117,13 @@ func (p *Portal) register(w http.ResponseWriter, r *http.Request) {
 		p.showForm(w, r, status, inv, data)
 		return
 	}
-	a, code, err := p.o.SignUp.SignUp(r.Context(), token, f.name, f.password)
+	made, err := p.o.SignUp.Do(r.Context(), signup.Request{Name: f.name, Password: f.password, Token: token, Code: true})
 	if err != nil {
 		p.refuseSignUp(w, r, inv, f, err)
 		return
 	}
-	p.log.InfoContext(r.Context(), "signed up", "account", a.ID)
-	p.welcome(w, r, a, code)
+	p.log.InfoContext(r.Context(), "signed up", "account", made.Account.ID)
+	p.welcome(w, r, made.Account, made.Code)
 }
 
 // filled is a form as it came.
@@ -133,8 +137,8 @@ type filled struct {
 
 // localpart returns the name in what was typed: people write their whole address, capitals, or a space at the end.
 func (p *Portal) localpart(typed string) string {
-	name := lower(strings.TrimSpace(typed))
-	return strings.TrimSuffix(name, "@"+lower(p.o.Domain))
+	name := strings.ToLower(strings.TrimSpace(typed))
+	return strings.TrimSuffix(name, "@"+strings.ToLower(p.o.Domain))
 }
 
 // check returns the form with its faults and the status of that answer; http.StatusOK where there are none so far.
@@ -153,7 +157,7 @@ func (p *Portal) check(r *http.Request, inv invite.Invite, f filled) (registerPa
 	case f.twice && f.again != f.password:
 		data.AgainError, status = d.T("password.again"), http.StatusBadRequest
 	case data.NameError != "":
-		data.PasswordError = retype(d, f.password)
+		data.PasswordNote = retype(d, f.password)
 	}
 	return data, status
 }
@@ -169,11 +173,11 @@ func (p *Portal) refuseSignUp(w http.ResponseWriter, r *http.Request, inv invite
 		if p.sameAgain(w, r, f) {
 			return
 		}
-		data.NameError, data.PasswordError = d.T("name.taken"), retype(d, f.password)
+		data.NameError, data.PasswordNote = d.T("name.taken"), retype(d, f.password)
 		data.Names = p.freeNames(r.Context(), f.name, account.Role(inv.Role))
 		p.showForm(w, r, http.StatusConflict, inv, data)
 	case isName:
-		data.NameError, data.PasswordError = nameWords(d, badName), retype(d, f.password)
+		data.NameError, data.PasswordNote = nameWords(d, badName), retype(d, f.password)
 		p.showForm(w, r, http.StatusBadRequest, inv, data)
 	case isPassword:
 		data.PasswordError = passwordWords(d, badPassword, f.password)
@@ -201,7 +205,7 @@ func (p *Portal) sameAgain(w http.ResponseWriter, r *http.Request, f filled) boo
 	if a, err = p.o.Accounts.CheckPassword(r.Context(), f.name, f.password); err != nil {
 		return false
 	}
-	code, err := p.o.SignUp.Code(r.Context(), a.ID)
+	code, err := p.o.NewCode(r.Context(), a.ID)
 	if err != nil {
 		p.broken(w, r, err)
 		return true
@@ -220,7 +224,7 @@ type readyPage struct {
 // account is there and how to use it.
 func (p *Portal) welcome(w http.ResponseWriter, r *http.Request, a account.Account, code string) {
 	address := a.Name + "@" + p.o.Domain
-	open := "/#" + url.Values{"login": {address}, "code": {code}}.Encode()
+	open := "/#login=" + url.QueryEscape(address) + "&code=" + url.QueryEscape(code)
 	p.private(w, r)
 	if r.PostForm.Get("plain") == "" {
 		http.Redirect(w, r, open, http.StatusSeeOther)
@@ -239,7 +243,7 @@ func (p *Portal) sendBack(w http.ResponseWriter, r *http.Request, status int, f 
 		return
 	}
 	d := p.speak(r)
-	p.showForm(w, r, status, inv, registerPage{Name: f.typed, Notice: d.T(key), PasswordError: retype(d, f.password)})
+	p.showForm(w, r, status, inv, registerPage{Name: f.typed, Notice: d.T(key), PasswordNote: retype(d, f.password)})
 }
 
 // formToken returns the token for a form and sets the cookie that it belongs to.
@@ -263,12 +267,38 @@ func (p *Portal) sign(cookie string, token invite.Token) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-// ours reports whether a form came from our own page. The browser says so itself (crossSite has looked at what it says),
-// or, where it is too old for that, cookie and token belong together. So nobody is kept out for having no cookies.
-func (p *Portal) ours(r *http.Request, token invite.Token) bool {
-	if r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != "" {
-		return true
+// A source says where a form was sent from.
+type source int
+
+const (
+	ourPage source = iota // the browser says that it was a page of ours
+	foreign               // it says that it was another's
+	unsaid                // it does not say
+)
+
+// whence reads what the browser says of a form's page. By our Referrer-Policy an old browser, which does not know
+// Sec-Fetch-Site, says only "null" for its origin: that is no answer.
+func whence(r *http.Request) source {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "same-origin", "none":
+		return ourPage
+	case "":
+	default:
+		return foreign
 	}
+	origin := r.Header.Get("Origin")
+	if origin == "" || origin == "null" {
+		return unsaid
+	}
+	if u, err := url.Parse(origin); err != nil || !strings.EqualFold(u.Host, r.Host) {
+		return foreign
+	}
+	return ourPage
+}
+
+// signed reports whether the form's token and cookie belong together. It is asked only where the browser does not say
+// whence the form is, so that nobody is kept out for refusing cookies.
+func (p *Portal) signed(r *http.Request, token invite.Token) bool {
 	c, err := r.Cookie(cookieName)
 	return err == nil && hmac.Equal([]byte(p.sign(c.Value, token)), []byte(r.PostForm.Get("form")))
 }
@@ -291,5 +321,3 @@ func passwordWords(d *dictionary, err *account.PasswordError, password string) s
 	}
 	return d.T("password.bad")
 }
-
-func lower(s string) string { return strings.ToLower(s) }
