@@ -420,7 +420,7 @@ func TestConcurrentUse(t *testing.T) {
 				}
 			})
 		}
-		for i := range 200 {
+		for i := range 50 {
 			want := i%2 == 0
 			s.write(func(tx *db.Tx) error { return s.SetDisabled(tx, a.ID, want) })
 			if got, err := s.Lookup(t.Context(), "juliet"); err != nil || got.Disabled != want {

@@ -31,7 +31,7 @@ const (
 	maxGroups  = 64   // of one item
 	maxText    = 1023 // of a name, and of a group
 	maxRequest = 8192 // of a stored request; what is larger is kept without its stanza
-	maxRemoved = 1000 // removed contacts remembered in one list
+	maxRemoved = 200  // removed contacts remembered in one list
 )
 
 var (
