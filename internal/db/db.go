@@ -111,13 +111,11 @@ func open(ctx context.Context, o Options, t tuning) (_ *DB, err error) {
 		d.pool.Close()
 		return nil, err
 	}
-	second, err := newConn(ctx, d.pool)
-	if err != nil {
+	if d.ckpt, err = newCheckpointer(ctx, d, t); err != nil {
 		own.close()
 		d.pool.Close()
 		return nil, err
 	}
-	d.ckpt = newCheckpointer(d, second, t)
 	d.readers = newReaders(o.Path)
 	d.writer = newWriter(d, own, t)
 	go d.ckpt.run()
