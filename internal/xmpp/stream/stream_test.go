@@ -25,6 +25,8 @@ const (
 	errorNS = ` xmlns="urn:ietf:params:xml:ns:xmpp-streams"`
 )
 
+var romeo = jid.MustParse("romeo@kith.example")
+
 // A peer is the other end of a connection, by hand.
 type peer struct {
 	t *testing.T
@@ -260,7 +262,6 @@ func TestReadGoesOnAfterTimeout(t *testing.T) {
 func TestWriteStanzas(t *testing.T) {
 	t.Parallel()
 	s, p := opened(t, 0)
-	romeo := jid.MustParse("romeo@kith.example")
 	list := []*stanza.Stanza{
 		stanza.New(stanza.Presence, "", "", romeo, jid.JID{}),
 		stanza.New(stanza.Message, "chat", "m1", romeo, romeo, "<body>hi</body>"),
