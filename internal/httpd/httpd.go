@@ -59,7 +59,7 @@ const (
 // Options say what a Server serves.
 type Options struct {
 	URL     string         // where people find us: scheme, host and port, no path; "https://kith.example", "http://localhost:8080"
-	Names   []string       // further host names that are ours, in ASCII, without port; the host of URL is one anyway
+	Names   []string       // further host names that are ours, in ASCII, without port; the host of URL is one anyway, and Domain
 	Proxies []netip.Prefix // peers whose X-Forwarded-For and X-Forwarded-Proto count; nil means none
 	Domain  string         // the XMPP domain, for /app.json
 	Name    string         // the server's name as people see it, for /app.json; "" means Domain
@@ -110,7 +110,6 @@ func New(o Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	s.log = s.log.With("pkg", "httpd")
 	if o.Name == "" {
 		s.o.Name = o.Domain
 	}
@@ -120,6 +119,9 @@ func New(o Options) (*Server, error) {
 			return nil, fmt.Errorf("httpd: the name %q is not in its ASCII form (xn--…)", name)
 		}
 		s.names[strings.ToLower(name)] = true
+	}
+	if asciiName(o.Domain) { // host-meta is asked of it, wherever the app may be (XEP-0156 §2)
+		s.names[strings.ToLower(o.Domain)] = true
 	}
 	if s.app, err = loadApp(o.App); err != nil {
 		return nil, fmt.Errorf("httpd: read the web app: %w", err)

@@ -148,7 +148,7 @@ func TestTheAppsPolicyNamesItsPaths(t *testing.T) {
 
 func TestHost(t *testing.T) {
 	t.Parallel()
-	s := server(t, nil)
+	s := server(t, func(o *httpd.Options) { o.Domain = "domain.example" })
 	for _, c := range []struct {
 		name, host string
 		want       int
@@ -158,6 +158,7 @@ func TestHost(t *testing.T) {
 		{"with port", "kith.example:8443", 200},
 		{"with a final dot", "kith.example.", 200},
 		{"a further name", "chat.kith.example", 200},
+		{"the domain", "domain.example", 200},
 		{"an address that is ours", "[::1]:8080", 200},
 		{"another's", "evil.example", 421},
 		{"one below ours", "x.kith.example", 421},

@@ -23,7 +23,6 @@
 package portal
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"embed"
@@ -60,7 +59,6 @@ type Options struct {
 	Accounts    Accounts
 	Invitations Invitations
 	SignUp      SignUp
-	NewCode     func(ctx context.Context, id int64) (string, error) // another one-time code for an account
 
 	// Limit makes a limit per address of a client: burst requests at once, then one every so often. The function that it
 	// returns counts one and reports whether it is within. nil means no limits.
@@ -98,7 +96,6 @@ func New(o Options) (*Portal, error) {
 	if p.log == nil {
 		p.log = slog.Default()
 	}
-	p.log = p.log.With("pkg", "portal")
 	if p.o.Now == nil {
 		p.o.Now = time.Now
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 
 	"github.com/kith-im/kith/internal/account"
-	"github.com/kith-im/kith/internal/act/signup"
 	"github.com/kith-im/kith/internal/invite"
 )
 
@@ -26,9 +25,11 @@ type Invitations interface {
 	Look(ctx context.Context, t invite.Token) (invite.Invite, error)
 }
 
-// SignUp makes accounts; *signup.Act is one.
+// SignUp makes accounts, by package act/signup.
 type SignUp interface {
-	// Do makes the account, uses the invitation, makes the contacts and the one-time code, all or nothing. It returns the
-	// errors of package account for name and password, and those of package invite for the invitation.
-	Do(ctx context.Context, r signup.Request) (signup.Result, error)
+	// SignUp makes the account, uses the invitation, makes the contacts and a one-time code, all or nothing. It returns
+	// the errors of package account for name and password, and those of package invite for the invitation.
+	SignUp(ctx context.Context, t invite.Token, name, password string) (account.Account, string, error)
+	// Code makes another one-time code for an account.
+	Code(ctx context.Context, id int64) (string, error)
 }

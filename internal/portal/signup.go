@@ -3,10 +3,6 @@
 package portal
 
 import (
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
@@ -15,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/kith-im/kith/internal/account"
-	"github.com/kith-im/kith/internal/act/signup"
 	"github.com/kith-im/kith/internal/invite"
 )
 
@@ -24,9 +19,6 @@ const nameMax = 320
 
 // sameForm is for how long after its sign-up a form that comes again is taken for the same one.
 const sameForm = 10 * time.Minute
-
-// cookieName is of the cookie that stands behind the form's token.
-const cookieName = "kith_form"
 
 type registerPage struct {
 	page
@@ -117,13 +109,13 @@ func (p *Portal) register(w http.ResponseWriter, r *http.Request) {
 		p.showForm(w, r, status, inv, data)
 		return
 	}
-	made, err := p.o.SignUp.Do(r.Context(), signup.Request{Name: f.name, Password: f.password, Token: token, Code: true})
+	a, code, err := p.o.SignUp.SignUp(r.Context(), token, f.name, f.password)
 	if err != nil {
 		p.refuseSignUp(w, r, inv, f, err)
 		return
 	}
-	p.log.InfoContext(r.Context(), "signed up", "account", made.Account.ID)
-	p.welcome(w, r, made.Account, made.Code)
+	p.log.InfoContext(r.Context(), "signed up", "account", a.ID)
+	p.welcome(w, r, a, code)
 }
 
 // filled is a form as it came.
@@ -205,7 +197,7 @@ func (p *Portal) sameAgain(w http.ResponseWriter, r *http.Request, f filled) boo
 	if a, err = p.o.Accounts.CheckPassword(r.Context(), f.name, f.password); err != nil {
 		return false
 	}
-	code, err := p.o.NewCode(r.Context(), a.ID)
+	code, err := p.o.SignUp.Code(r.Context(), a.ID)
 	if err != nil {
 		p.broken(w, r, err)
 		return true
@@ -244,63 +236,6 @@ func (p *Portal) sendBack(w http.ResponseWriter, r *http.Request, status int, f 
 	}
 	d := p.speak(r)
 	p.showForm(w, r, status, inv, registerPage{Name: f.typed, Notice: d.T(key), PasswordNote: retype(d, f.password)})
-}
-
-// formToken returns the token for a form and sets the cookie that it belongs to.
-func (p *Portal) formToken(w http.ResponseWriter, r *http.Request, token invite.Token) string {
-	c, err := r.Cookie(cookieName)
-	if err != nil || len(c.Value) != 22 {
-		id := make([]byte, 16)
-		rand.Read(id)
-		c = &http.Cookie{
-			Name: cookieName, Value: base64.RawURLEncoding.EncodeToString(id), Path: "/invite/",
-			HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.URL.Scheme == "https",
-		}
-		http.SetCookie(w, c)
-	}
-	return p.sign(c.Value, token)
-}
-
-func (p *Portal) sign(cookie string, token invite.Token) string {
-	m := hmac.New(sha256.New, p.formKey[:])
-	m.Write([]byte(cookie + "\x00" + string(token)))
-	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
-}
-
-// A source says where a form was sent from.
-type source int
-
-const (
-	ourPage source = iota // the browser says that it was a page of ours
-	foreign               // it says that it was another's
-	unsaid                // it does not say
-)
-
-// whence reads what the browser says of a form's page. By our Referrer-Policy an old browser, which does not know
-// Sec-Fetch-Site, says only "null" for its origin: that is no answer.
-func whence(r *http.Request) source {
-	switch r.Header.Get("Sec-Fetch-Site") {
-	case "same-origin", "none":
-		return ourPage
-	case "":
-	default:
-		return foreign
-	}
-	origin := r.Header.Get("Origin")
-	if origin == "" || origin == "null" {
-		return unsaid
-	}
-	if u, err := url.Parse(origin); err != nil || !strings.EqualFold(u.Host, r.Host) {
-		return foreign
-	}
-	return ourPage
-}
-
-// signed reports whether the form's token and cookie belong together. It is asked only where the browser does not say
-// whence the form is, so that nobody is kept out for refusing cookies.
-func (p *Portal) signed(r *http.Request, token invite.Token) bool {
-	c, err := r.Cookie(cookieName)
-	return err == nil && hmac.Equal([]byte(p.sign(c.Value, token)), []byte(r.PostForm.Get("form")))
 }
 
 func retype(d *dictionary, password string) string {
