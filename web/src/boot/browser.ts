@@ -14,12 +14,9 @@ export interface ServerInfo {
 export function browserEnv(info: ServerInfo): Env {
   const woken = new Set<() => void>();
   const wake = (): void => {
-    if (document.visibilityState === 'visible') for (const f of woken) f();
-  };
-  // Hiding is told as well: it ends looking at a chat, and what comes then is notified.
-  document.addEventListener('visibilitychange', () => {
     for (const f of woken) f();
-  });
+  };
+  document.addEventListener('visibilitychange', wake);
   addEventListener('online', wake);
   addEventListener('pageshow', wake);
   return {
@@ -37,6 +34,7 @@ export function browserEnv(info: ServerInfo): Env {
       woken.add(f);
       return () => woken.delete(f);
     },
+    reload: () => location.reload(),
     onLeave: (f) => addEventListener('pagehide', f),
     notifications,
   };

@@ -101,6 +101,12 @@ export class KithApp implements App {
     } catch (e) {
       throw new CommandError(logInReason(e, credential.kind === 'code'), e instanceof Error ? e.message : '');
     }
+    const meanwhile = this.entered(); // by another tab
+    if (meanwhile) {
+      if (meanwhile.address === address) await keepToken(meanwhile.store, opened.token);
+      opened.stream.close();
+      return;
+    }
     const last = (await this.profile.get('last')) ?? '';
     if (last !== '' && last !== address) await forget(last); // this device is somebody else's now
     const store = await Store.open(address);
@@ -113,10 +119,17 @@ export class KithApp implements App {
     this.tabs.session(address);
   }
 
+  private entered(): Inside | undefined {
+    return this.inside;
+  }
+
   /** Shows an account and tries for the lead. */
   private async enter(address: string, stream?: Stream): Promise<void> {
     const abort = new AbortController();
-    const store = await Store.open(address, () => this.leave(store, 'signed-out'));
+    const store = await Store.open(address, (why) => {
+      if (why === 'outdated') this.env.reload();
+      else this.leave(store, undefined);
+    });
     const inside: Inside = { address, store, abort };
     this.inside = inside;
     this.tabs.account = address;

@@ -5,7 +5,7 @@
 import type { Store } from '../store/store';
 import { backoff } from '../stream/backoff';
 import { StreamError, Unreachable } from '../stream/errors';
-import { type Credential, invalidate, logIn, type LogIn, type Token } from '../stream/login';
+import { type Credential, invalidate, logIn, type LogIn } from '../stream/login';
 import { StanzaError, type Stream } from '../stream/stream';
 import { attr, child, type Element } from '../xml/element';
 import { answer } from '../xmpp/answers';
@@ -109,7 +109,7 @@ export class Engine implements Omit<Commands, 'logOut'> {
   }
 
   flush(): void {
-    void this.outbox.flush();
+    this.outbox.flush();
   }
 
   report(): void {
@@ -243,7 +243,7 @@ export class Engine implements Omit<Commands, 'logOut'> {
     const turn = ++this.typed;
     if (this.writing.state === 'composing' && (!now || this.writing.chat !== chat)) this.tell(this.writing.chat, 'paused');
     if (!now || !this.stream || !this.people.isFriend(chat)) return;
-    this.pause = setTimeout(() => void this.typing(chat, false), PAUSE);
+    this.pause = setTimeout(() => void this.typing(chat, false).catch(() => {}), PAUSE);
     if (this.writing.state === 'composing') return;
     const heard = (await this.store.chat(chat))?.heard ?? 0;
     if (turn === this.typed && this.env.now() - heard < RECENT) this.tell(chat, 'composing');
@@ -359,9 +359,8 @@ export function logInOptions(env: Env, address: string, client: string, credenti
 }
 
 /** Keeps the token of a log-in in place of the one before. */
-export async function keepToken(store: Store, token: Token | undefined): Promise<void> {
-  if (!token) return;
-  await store.updateAccount((r) => ({ ...r, token: { ...token, count: 0 } }));
+export async function keepToken(store: Store, secret: string | undefined): Promise<void> {
+  if (secret) await store.updateAccount((r) => ({ ...r, token: { secret, count: 0 } }));
 }
 
 /** Makes the server forget the token, if it can be reached. */

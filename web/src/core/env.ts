@@ -16,8 +16,10 @@ export interface Env {
   connected(): boolean;
   /** Whether the person can see this tab. */
   visible(): boolean;
-  /** The tab was shown, woke up, or the network changed. Returns how to stop. */
+  /** The tab was shown or hidden, woke up, or the network is back. Returns how to stop. */
   onWake(f: () => void): () => void;
+  /** Loads the page anew. */
+  reload(): void;
   /** This tab goes away. */
   onLeave(f: () => void): void;
   readonly notifications: Notifications;

@@ -25,7 +25,7 @@ export class Outbox {
   /** A stream is there; what waits goes out on it. */
   use(stream: Stream): void {
     this.stream = stream;
-    void this.flush();
+    this.flush();
   }
 
   /** The stream is gone; what it had not acknowledged waits again. */
@@ -36,13 +36,14 @@ export class Outbox {
     for (const address of await this.store.putBack()) this.changed({ chat: address });
   }
 
-  /** Sends what waits. May be called at any time. */
-  async flush(): Promise<void> {
+  /** Sends what waits, soon. May be called at any time. */
+  flush(): void {
     this.again = true;
-    this.running ??= this.run().finally(() => {
-      this.running = undefined;
-    });
-    await this.running;
+    this.running ??= this.run()
+      .catch(() => {}) // the database is closed or full: what waits is tried again with the next flush
+      .finally(() => {
+        this.running = undefined;
+      });
   }
 
   private async run(): Promise<void> {
@@ -60,7 +61,8 @@ export class Outbox {
         }
         if (!(await this.store.take(key)) || stream !== this.stream) continue; // taken back, or the stream is gone
         this.flying.add(key);
-        stream.send(el, () => void this.settle(key, 'acked'));
+        // Not written down for lack of a database, it is sent again, and known again by its id.
+        stream.send(el, () => void this.settle(key, 'acked').catch(() => {}));
         this.changed({ chat: to });
       }
     }

@@ -6,7 +6,7 @@ import type { DBSchema, IDBPDatabase, IDBPTransaction, StoreNames } from 'idb';
 export interface AccountRecord {
   readonly address: string;
   /** The FAST token; missing until the first log-in. count: how often it was used. */
-  readonly token?: { readonly secret: string; readonly expires: number; readonly count: number };
+  readonly token?: { readonly secret: string; readonly count: number };
   readonly rosterVersion: string; // of the contact list we have, '' for none
 }
 

@@ -164,13 +164,13 @@ describe('people', () => {
 
 describe('an account', () => {
   it('is forgotten with all that was kept', async () => {
-    let told = false;
-    const one = await Store.open('gone@kith.example', () => {
-      told = true;
+    let told = '';
+    const one = await Store.open('gone@kith.example', (why) => {
+      told = why;
     });
     await one.putAccount({ address: 'gone@kith.example', rosterVersion: '' });
     await Store.forget('gone@kith.example');
-    expect(told).toBe(true);
+    expect(told).toBe('forgotten');
     const two = await Store.open('gone@kith.example');
     expect(await two.account()).toBeUndefined();
     two.close();

@@ -35,17 +35,17 @@ function name(address: string): string {
 export class Store {
   private constructor(private readonly db: IDBPDatabase<Schema>) {}
 
-  /** closed: another tab forgets this account, or the browser has taken the database away. */
-  static async open(address: string, closed: () => void = () => {}): Promise<Store> {
+  /** closed: it cannot be used any more, for another tab forgets this account, or is of a newer version of the app. */
+  static async open(address: string, closed: (why: 'forgotten' | 'outdated') => void = () => {}): Promise<Store> {
     const db = await openDB<Schema>(name(address), MIGRATIONS.length, {
       upgrade(d, from, _to, tx) {
         for (const step of MIGRATIONS.slice(from)) step(d, tx);
       },
       blocking(_current, _blocked, event) {
         (event.target as IDBDatabase).close();
-        closed();
+        closed((event as IDBVersionChangeEvent).newVersion === null ? 'forgotten' : 'outdated');
       },
-      terminated: closed,
+      terminated: () => closed('outdated'), // the browser took it away; a new page may get it back
     });
     return new Store(db);
   }

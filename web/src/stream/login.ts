@@ -35,11 +35,6 @@ export interface LogIn {
   readonly deadline?: number; // ms for all of it; 0 or missing: 10 s
 }
 
-export interface Token {
-  readonly secret: string;
-  readonly expires: number; // ms since 1970
-}
-
 const DEADLINE = 10_000; // ms
 
 /**
@@ -47,7 +42,7 @@ const DEADLINE = 10_000; // ms
  * gave one, and replaces the one used.
  * Rejects with a SaslError (refused), a StreamError, or Unreachable.
  */
-export async function logIn(o: LogIn): Promise<{ stream: Stream; token: Token | undefined }> {
+export async function logIn(o: LogIn): Promise<{ stream: Stream; token: string | undefined }> {
   return negotiate(o, async (wire, offer) => {
     const bind = x(NS_BIND2, 'bind', {}, x(NS_BIND2, 'tag', {}, o.agent.software), x(NS_SM, 'enable'));
     const ask = o.credential.kind !== 'token' && mechanisms(fast(offer)).includes(HT);
@@ -169,10 +164,9 @@ function mechanisms(el: Element | undefined): string[] {
   return el ? children(el, el.ns, 'mechanism').map(text) : [];
 }
 
-function tokenOf(success: Element): Token | undefined {
+function tokenOf(success: Element): string | undefined {
   const el = child(success, NS_FAST, 'token');
-  if (!el || attr(el, 'token') === '') return undefined;
-  return { secret: attr(el, 'token'), expires: Date.parse(attr(el, 'expiry')) || 0 };
+  return el && attr(el, 'token') !== '' ? attr(el, 'token') : undefined;
 }
 
 function raw(base64: string): Uint8Array {

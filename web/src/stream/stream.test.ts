@@ -125,7 +125,7 @@ describe('log-in', () => {
     server.add('juliet');
     const first = await logIn(options(server, { kind: 'password', password: 'correct horse' }));
     expect(first.stream.bare).toBe('juliet@kith.example');
-    const secret = first.token?.secret ?? '';
+    const secret = first.token ?? '';
     expect(secret).not.toBe('');
     const second = await logIn(options(server, { kind: 'token', secret, count: 1 }));
     expect(second.token).toBeUndefined();

@@ -50,6 +50,7 @@ export class FakeTab implements Env {
   now = (): number => this.browser.time ?? Date.now();
   connected = (): boolean => true;
   visible = (): boolean => this.seen;
+  reload = (): void => {};
 
   onWake(f: () => void): () => void {
     this.wakes.add(f);
