@@ -88,12 +88,16 @@ func major(version string) int {
 	return int(n)
 }
 
-// Reply sends our header. Fields of h that are "" become our domain, a new unpredictable id (RFC 6120 §4.7.3), en,
-// 1.0 and our content namespace; To stays "": it is the bare address of the peer's From where there was one
-// (RFC 6120 §4.7.2).
+// Reply sends our header. Fields of h that are "" become our domain, the bare address that the peer gave as its own
+// (RFC 6120 §4.7.2), a new unpredictable id (§4.7.3), en, 1.0 and our content namespace.
 func (s *Stream) Reply(h Header) error {
 	if h.ID == "" {
 		h.ID = rand.Text()
+	}
+	if h.To == "" {
+		s.writing.Lock()
+		h.To = bare(s.peer)
+		s.writing.Unlock()
 	}
 	return s.Send(h)
 }

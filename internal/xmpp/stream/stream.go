@@ -6,8 +6,8 @@
 // A Stream is one connection's life. What is negotiated over it is its caller's business: a server does
 //
 //	s := stream.NewTCP(c, stream.Options{From: "kith.example"})
-//	h, err := s.Open()                       // the client's header, checked
-//	err = s.Reply(stream.Header{To: h.From}) // ours, with a new id
+//	h, err := s.Open()             // the client's header, checked
+//	err = s.Reply(stream.Header{}) // ours, with a new id
 //	err = s.WriteFeatures(features)
 //	for err == nil {
 //		el, err = s.Read()

@@ -144,9 +144,13 @@ func TestOpen(t *testing.T) {
 func TestReply(t *testing.T) {
 	t.Parallel()
 	s, p := server(t, 0)
+	p.send(strings.Replace(header, "to=", "from='romeo@kith.example/desk' to=", 1))
+	if _, err := s.Open(); err != nil {
+		t.Fatal(err)
+	}
 	var ids []string
 	for range 2 {
-		if err := s.Reply(stream.Header{To: "romeo@kith.example", Lang: "de"}); err != nil {
+		if err := s.Reply(stream.Header{Lang: "de"}); err != nil {
 			t.Fatal(err)
 		}
 		got := p.until(">") + p.until(">")
