@@ -189,15 +189,6 @@ func (s *Service) Lookup(ctx context.Context, name string) (Account, error) {
 	return e.account, nil
 }
 
-// ByID returns the account of id; ErrUnknown if there is none.
-func (s *Service) ByID(ctx context.Context, id int64) (a Account, err error) {
-	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
-		a, err = s.Get(tx, id)
-		return err
-	})
-	return a, err
-}
-
 // Get returns the account of id as tx sees it; ErrUnknown if there is none.
 func (s *Service) Get(tx db.Querier, id int64) (Account, error) {
 	return scan(tx.QueryRow(`SELECT id, name, role, disabled, created_at FROM account WHERE id = $1`, id))

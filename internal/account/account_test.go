@@ -91,12 +91,15 @@ func TestCreate(t *testing.T) {
 				t.Errorf("Lookup(%q): got %v, %v, want %v", name, got, err, want)
 			}
 		}
-		if got, err := s.ByID(t.Context(), a.ID); err != nil || got != want {
-			t.Errorf("ByID: got %v, %v", got, err)
-		}
-		if _, err := s.ByID(t.Context(), 1); !errors.Is(err, ErrUnknown) {
-			t.Errorf("ByID(1): got %v, want %v", err, ErrUnknown)
-		}
+		s.write(func(tx *db.Tx) error {
+			if got, err := s.Get(tx, a.ID); err != nil || got != want {
+				t.Errorf("Get: got %v, %v", got, err)
+			}
+			if _, err := s.Get(tx, 1); !errors.Is(err, ErrUnknown) {
+				t.Errorf("Get(1): got %v, want %v", err, ErrUnknown)
+			}
+			return nil
+		})
 		p, _ := s.Password("juliet", password)
 		s.fails(ErrTaken, func(tx *db.Tx) error {
 			_, err := s.Create(tx, "julieT", p, User)
