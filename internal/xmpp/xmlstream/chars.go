@@ -142,11 +142,14 @@ func qname(w []byte, i int) (end, prefix int, err error) {
 // reference checks the reference that begins with the '&' at w[i] and returns where it ends.
 func reference(w []byte, i int) (end int, err error) {
 	rest := w[i+1 : min(len(w), i+maxReference)]
-	n := slices.Index(rest, ';')
-	if n < 0 {
-		if len(w) < i+maxReference {
-			return 0, ErrMore
-		}
+	n := 0
+	for n < len(rest) && (classes[rest[n]]&isNameRest != 0 || rest[n] >= utf8.RuneSelf || rest[n] == '#' || rest[n] == ':') {
+		n++
+	}
+	if n == len(rest) && len(w) < i+maxReference {
+		return 0, ErrMore
+	}
+	if n == len(rest) || rest[n] != ';' {
 		return 0, illFormed("bad reference")
 	}
 	if _, ok := expand(string(rest[:n])); !ok {

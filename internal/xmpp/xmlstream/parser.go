@@ -340,6 +340,8 @@ func (p *Parser) section(w []byte) error {
 	switch {
 	case !strings.HasPrefix(begin, string(got)):
 		return restricted("comment or document type")
+	case len(got) < len("<!["):
+		return ErrMore
 	case len(p.stack) == 0:
 		return &SyntaxError{BadFormat, "text between the elements of the stream"}
 	case len(got) < len(begin):
@@ -354,7 +356,7 @@ func (p *Parser) section(w []byte) error {
 // declaration reads the XML declaration, which may stand before the stream header only (RFC 6120 §11.5).
 func (p *Parser) declaration(w []byte) error {
 	const begin = "<?xml"
-	if got := string(w[p.pos:min(len(w), p.pos+len(begin)+1)]); p.state != atStart {
+	if got := string(w[p.pos:min(len(w), p.pos+len(begin)+1)]); p.state != atStart || len(p.stack) > 0 {
 		return restricted("processing instruction")
 	} else if len(got) <= len(begin) && strings.HasPrefix(begin, got) {
 		return ErrMore

@@ -247,6 +247,9 @@ func (p *Parser) declare(w []byte, a *attr, f *frame, depth int32) error {
 		b.uri = nsContent
 		p.mixed = true // inside it is called jabber:client, whatever the stream calls it
 	}
+	if len(p.binds) >= maxBinds {
+		return overLimit("too many namespace declarations")
+	}
 	p.binds = append(p.binds, b)
 	if len(prefix) == 0 {
 		f.def, f.defDepth = b.uri, depth

@@ -77,6 +77,7 @@ var (
 const (
 	maxName      = 1024 // bytes of a qualified name
 	maxNamespace = 512  // bytes of a namespace name; each rewritten element may repeat it
+	maxBinds     = 128  // namespace declarations in force at one place; all are looked through
 	maxReference = 16   // bytes of a character or entity reference
 	maxDecl      = 256  // bytes of an XML declaration
 )
