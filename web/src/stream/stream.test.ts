@@ -181,6 +181,23 @@ describe('stream', () => {
     expect(acked).toEqual([1, 2]);
   });
 
+  it('does not pester a server that lags', async () => {
+    const server = new FakeServer();
+    server.add('juliet');
+    const { stream } = await open(server);
+    server.lagging = true;
+    let acked = false;
+    stream.send(x('jabber:client', 'presence'), () => {
+      acked = true;
+    });
+    await settle();
+    const [connection] = server.connections;
+    expect(connection?.asked).toBe(1);
+    server.lagging = false;
+    await vi.waitFor(() => expect(acked).toBe(true));
+    expect(connection?.asked).toBe(2);
+  });
+
   it('does not tell when the connection is lost before', async () => {
     const server = new FakeServer();
     server.add('juliet');

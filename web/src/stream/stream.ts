@@ -12,6 +12,8 @@ const NS_STANZA_ERRORS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
 const ANSWER = 30_000; // ms: for a query
 const ALIVE = 5_000; // ms: for an acknowledgement when asked whether it still lives
 const QUIET = 240_000; // ms without a word until we ask
+const AGAIN = 100; // ms until we ask again where the server has not got to what we sent; doubled each time …
+const AGAIN_MAX = 10_000; // ms, … to this
 
 /** A query was refused (condition: RFC 6120 §8.3.3). */
 export class StanzaError extends Error {
@@ -38,6 +40,9 @@ export class Stream {
   private turn: Promise<void> = Promise.resolve();
   private asked = false; // an <r/> of ours is not answered yet
   private asking = false; // an <r/> is about to be sent
+  private fresh = false; // something was sent since the last <r/>
+  private again = AGAIN;
+  private retry: ReturnType<typeof setTimeout> | undefined;
   private over: Error | undefined;
   private quiet: ReturnType<typeof setTimeout> | undefined;
 
@@ -59,6 +64,7 @@ export class Stream {
     if (this.over) return;
     this.wire.send(el);
     this.counter.sent(acked);
+    this.fresh = true;
     this.ask();
   }
 
@@ -167,7 +173,14 @@ export class Stream {
       return;
     }
     this.asked = false;
-    if (this.counter.unacked > 0) this.ask();
+    clearTimeout(this.retry);
+    if (this.counter.unacked === 0) this.again = AGAIN;
+    else if (this.fresh) this.ask();
+    else {
+      // It has not got there yet; to ask at once again would be to ask without end.
+      this.retry = setTimeout(() => this.ask(), this.again);
+      this.again = Math.min(this.again * 2, AGAIN_MAX);
+    }
   }
 
   /** Asks for an acknowledgement once for all that is sent in one go. */
@@ -178,6 +191,7 @@ export class Stream {
       this.asking = false;
       if (this.asked || this.over || this.counter.unacked === 0) return;
       this.asked = true;
+      this.fresh = false;
       this.wire.send(x(NS_SM, 'r'));
     });
   }
@@ -190,6 +204,7 @@ export class Stream {
   private end(why: Error): void {
     this.over = why;
     clearTimeout(this.quiet);
+    clearTimeout(this.retry);
     for (const beat of this.beats) beat();
     for (const q of this.queries.values()) q.fail(why instanceof StreamError ? why : new Unreachable(why.message));
     this.listener?.ended(why);

@@ -40,6 +40,7 @@ export class FakeServer {
   readonly received: Element[] = [];
   readonly tries: string[] = []; // mechanisms of all log-ins
   reachable = true;
+  lagging = false; // answers, but handles nothing yet
   silent = false; // takes stanzas and does not acknowledge or deliver them
   now = (): number => Date.now();
   private resources = 0;
@@ -108,6 +109,7 @@ export class Connection {
   jid = '';
   available = false;
   presence: Element | undefined;
+  asked = 0; // how often the client asked for an acknowledgement
   sent = 0;
   acked = 0; // the client's last h
   private taken = 0;
@@ -161,7 +163,8 @@ export class Connection {
       await this.sasl(el);
     } else if (el.ns === SM) {
       if (el.name === 'a') this.acked = Number(attr(el, 'h'));
-      else if (!this.server.silent) this.write(x(SM, 'a', { h: String(this.taken) }));
+      else if (!this.server.silent) this.write(x(SM, 'a', { h: String(this.server.lagging ? 0 : this.taken) }));
+      if (el.name === 'r') this.asked++;
     } else if (el.ns === C && this.account && !this.server.silent) {
       this.taken++;
       this.server.received.push(el);
