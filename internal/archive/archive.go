@@ -156,13 +156,17 @@ func (a *Archive) peer(tx *db.Tx, owner int64, address string) (int64, error) {
 	return id, nil
 }
 
-// columns are those that scan reads.
-const columns = "a.owner, a.id, p.address, a.sent, a.waiting, a.raw FROM archive a JOIN archive_peer p ON p.owner = a.owner AND p.id = a.peer"
+// Queries; collect reads their columns. Each walks along the index archive_owner.
+const (
+	columns = `a.owner, a.id, p.address, a.sent, a.waiting, a.raw
+		FROM archive a JOIN archive_peer p ON p.owner = a.owner AND p.id = a.peer`
+	one  = "SELECT " + columns + " WHERE a.owner = $1 AND a.id = $2"
+	page = "SELECT " + columns + " WHERE a.owner = $1 AND a.id > $2 ORDER BY a.id LIMIT $3"
+)
 
 // Get returns one entry, or ErrUnknown.
 func (a *Archive) Get(ctx context.Context, owner int64, id ID) (Entry, error) {
-	const q = "SELECT " + columns + " WHERE a.owner = $1 AND a.id = $2"
-	list, err := a.read(ctx, q, owner, int64(id))
+	list, err := a.read(ctx, one, owner, int64(id))
 	if err != nil {
 		return Entry{}, err
 	}
@@ -175,8 +179,7 @@ func (a *Archive) Get(ctx context.Context, owner int64, id ID) (Entry, error) {
 // Page returns the first entries of owner after the one with the id after (0: from the beginning), limit at most,
 // in their order. There may or may not be an entry with that id.
 func (a *Archive) Page(ctx context.Context, owner int64, after ID, limit int) ([]Entry, error) {
-	const q = "SELECT " + columns + " WHERE a.owner = $1 AND a.id > $2 ORDER BY a.id LIMIT $3"
-	return a.read(ctx, q, owner, int64(after), limit)
+	return a.read(ctx, page, owner, int64(after), limit)
 }
 
 func (a *Archive) read(ctx context.Context, q string, args ...any) (list []Entry, err error) {

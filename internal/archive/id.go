@@ -31,7 +31,7 @@ func ParseID(s string) (ID, error) {
 		return 0, ErrUnknown
 	}
 	b, err := encoding.DecodeString(s)
-	if err != nil {
+	if err != nil || len(b) != 8 { // base32 passes over line breaks
 		return 0, ErrUnknown
 	}
 	id := ID(binary.BigEndian.Uint64(b))

@@ -10,15 +10,18 @@ import (
 	"github.com/kith-im/kith/internal/db"
 )
 
+// Waiting reads two ranges, so that an owner for whom nothing waits costs two looks into an index: up to what was
+// taken only marked entries count (index archive_waiting), beyond it all do (archive_owner). Joined, they are in order.
+const (
+	marked = "SELECT " + columns + `
+		WHERE a.owner = $1 AND a.waiting AND NOT a.sent AND a.id > $2 AND a.id <= $3 ORDER BY a.id LIMIT $4`
+	younger = "SELECT " + columns + `
+		WHERE a.owner = $1 AND NOT a.sent AND a.id > $2 ORDER BY a.id LIMIT $3`
+)
+
 // Waiting returns what owner has received and no device has taken, as far as is known: entries that are marked, and
 // all that are younger than the saved Taken. They come in their order, those after the id after, limit at most.
 func (a *Archive) Waiting(ctx context.Context, owner int64, after ID, limit int) (list []Entry, err error) {
-	// Two ranges, so that an owner for whom nothing waits costs two looks into an index: up to taken only marked
-	// entries count (index archive_waiting), beyond it all do (archive_owner). Joined, they are in order.
-	const marked = "SELECT " + columns + `
-		WHERE a.owner = $1 AND a.waiting AND NOT a.sent AND a.id > $2 AND a.id <= $3 ORDER BY a.id LIMIT $4`
-	const younger = "SELECT " + columns + `
-		WHERE a.owner = $1 AND NOT a.sent AND a.id > $2 ORDER BY a.id LIMIT $3`
 	err = a.db.Read(ctx, func(tx *db.ReadTx) error {
 		taken, err := taken(tx, owner)
 		if err != nil {
