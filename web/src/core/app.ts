@@ -254,7 +254,6 @@ export class KithApp implements App {
     const key = crypto.randomUUID();
     const own = { key, chat, from: address, mine: true, time: this.env.now(), body, state: 'queued', originId: key } as const;
     await store.enqueue(own);
-    this.inside?.engine?.written(chat);
     this.wrote({ chat, outbox: true });
   }
 

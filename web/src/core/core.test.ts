@@ -349,6 +349,12 @@ describe('receiving', () => {
     app.typing(ROMEO, false);
     await until(() => states().length === 2);
     expect(states()).toEqual(['composing', 'paused']);
+    app.typing(ROMEO, true);
+    await until(() => states().length === 3);
+    app.typing(ROMEO, false);
+    await app.send(ROMEO, 'there');
+    await new Promise((done) => setTimeout(done, 500));
+    expect(states()).toEqual(['composing', 'paused', 'composing', 'active']);
   });
 
   it('answers what others may ask', async () => {

@@ -28,6 +28,7 @@ const CROWDED = 60_000; // ms to wait after another device took our place: not t
 const STEADY = 10_000; // ms a connection lasts that counts as a good one
 const RECENT = 30 * 60_000; // ms since they wrote, for which they are told that we type
 const PAUSE = 15_000; // ms without a keystroke that end the typing
+const BREATH = 400; // ms in which the message may follow that ends the typing by itself
 const MIN_PASSWORD = 10; // characters; the server has the last word
 
 export interface Hooks {
@@ -62,7 +63,7 @@ export class Engine implements Omit<Commands, 'logOut'> {
   ) {
     const changed = (change: Change): void => hooks.changed(change);
     this.people = new People(store, changed, () => this.report());
-    this.outbox = new Outbox(store, (a) => this.people.isFriend(a), changed);
+    this.outbox = new Outbox(store, (a) => this.people.isFriend(a), changed, (chat) => this.written(chat));
     this.ingest = new Ingest(store, this.outbox, this.people, {
       now: () => env.now(),
       seen: (chat) => [...this.looks.values()].some((l) => l.visible && l.chat === chat),
@@ -241,7 +242,8 @@ export class Engine implements Omit<Commands, 'logOut'> {
   async typing(chat: string, now: boolean): Promise<void> {
     clearTimeout(this.pause);
     const turn = ++this.typed;
-    if (this.writing.state === 'composing' && (!now || this.writing.chat !== chat)) this.tell(this.writing.chat, 'paused');
+    if (this.writing.state === 'composing' && this.writing.chat !== chat) this.tell(this.writing.chat, 'paused');
+    if (!now && this.writing.state === 'composing') this.pause = setTimeout(() => this.tell(chat, 'paused'), BREATH);
     if (!now || !this.stream || !this.people.isFriend(chat)) return;
     this.pause = setTimeout(() => void this.typing(chat, false).catch(() => {}), PAUSE);
     if (this.writing.state === 'composing') return;
@@ -249,8 +251,8 @@ export class Engine implements Omit<Commands, 'logOut'> {
     if (turn === this.typed && this.env.now() - heard < RECENT) this.tell(chat, 'composing');
   }
 
-  /** The text was sent, which ends the typing by itself (XEP-0085 §5.1). */
-  written(chat: string): void {
+  /** The text was sent, and said with it that we are there, no longer typing. */
+  private written(chat: string): void {
     clearTimeout(this.pause);
     this.typed++;
     if (this.writing.chat === chat) this.writing = { chat, state: 'active' };

@@ -20,6 +20,7 @@ export class Outbox {
     private readonly store: Store,
     private readonly isFriend: (address: string) => boolean,
     private readonly changed: (change: Change) => void,
+    private readonly written: (chat: string) => void,
   ) {}
 
   /** A stream is there; what waits goes out on it. */
@@ -61,6 +62,7 @@ export class Outbox {
         }
         if (!(await this.store.take(key)) || stream !== this.stream) continue; // taken back, or the stream is gone
         this.flying.add(key);
+        this.written(to);
         // Not written down for lack of a database, it is sent again, and known again by its id.
         stream.send(el, () => void this.settle(key, 'acked').catch(() => {}));
         this.changed({ chat: to });
