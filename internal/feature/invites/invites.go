@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package invites lets people make invitations in their app (XEP-0401 v0.5.0 §5.1): a command whose result is a link
+// Package invites lets people make invitations in their app (XEP-0401 v0.6.0 §5.1): a command whose result is a link
 // that makes whoever signs up on it a contact of theirs.
 package invites
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package mam records messages in the archives of those who sent and received them (XEP-0313 v1.1.3 §4), and gives
+// Package mam records messages in the archives of those who sent and received them (XEP-0313 v1.1.3 §3), and gives
 // each its id (XEP-0359 v0.7.0). What no device could take is marked as waiting in the same act (XEP-0160 v1.0.1).
 //
 // It decides what is kept (keep), takes forged ids and times out of what passes, and gives the record to the trip;
@@ -35,13 +35,14 @@ type recorder struct {
 func Install(r *router.Router, store Store) {
 	m := &recorder{store, r.Domain}
 	r.Advertise(router.Self, "urn:xmpp:sid:0") // XEP-0359 §5
+	r.Advertise(router.Server, "msgoffline")   // XEP-0160 §4
 	r.OnMessage(router.Outbound, router.Amend, m.strip)
 	r.OnMessage(router.Inbound, router.Amend, m.strip)
 	r.OnMessage(router.Outbound, router.Record, m.record)
 	r.OnMessage(router.Inbound, router.Record, m.record)
 }
 
-// strip takes out what only we may say: ids of the account at hand, which the sender made up (XEP-0359 §5), and
+// strip takes out what only we may say: ids of the account at hand, which the sender made up (XEP-0359 §3), and
 // times at which we are said to have kept the message (XEP-0203 §5).
 func (m *recorder) strip(_ context.Context, t *router.Trip) error {
 	forgedID := stanzaid.Forged(t.Account)
@@ -70,7 +71,7 @@ func (m *recorder) record(_ context.Context, t *router.Trip) error {
 		if t.ArchiveID, err = m.store.Append(tx, e); err != nil {
 			return err
 		}
-		if t.Side == router.Inbound { // XEP-0359 §5: the recipient's devices see it, and nobody else
+		if t.Side == router.Inbound { // XEP-0359 §3: the recipient's devices see it, and nobody else
 			t.Stanza = st.With(stanzaid.New(t.Account, t.ArchiveID.String()))
 		}
 		return nil
@@ -78,7 +79,7 @@ func (m *recorder) record(_ context.Context, t *router.Trip) error {
 	return nil
 }
 
-// keep decides what is recorded: whatever a person would miss, and no more (XEP-0313 §5.1.1 leaves it to us).
+// keep decides what is recorded: whatever a person would miss, and no more (XEP-0313 §6.1.1 leaves it to us).
 func keep(m *stanza.Stanza) bool {
 	switch m.Type {
 	case "error", "headline", "groupchat":

@@ -57,6 +57,9 @@ func (p *Presence) deliverOut(ctx context.Context, t *router.Trip) error {
 	case !st.To.IsZero():
 		p.direct(ctx, t)
 	case st.Type == unavailable:
+		if t.Device.Available() != nil {
+			t.Device.Send(st.Addressed(st.From, st.From)) // RFC 6121 §4.5.2: the device itself, too
+		}
 		return p.leave(ctx, t.Device, st, t.Owner.ID)
 	case st.Type == "":
 		return p.arrive(ctx, t)
@@ -179,9 +182,6 @@ func (p *Presence) leave(ctx context.Context, d *router.Device, st *stanza.Stanz
 		return nil
 	}
 	p.toOwn(d.JID.Bare(), st)
-	if st.Type == unavailable {
-		d.Send(st.Addressed(d.JID, d.JID))
-	}
 	subscribers, err := p.contacts.Subscribers(ctx, account)
 	if err != nil {
 		return err

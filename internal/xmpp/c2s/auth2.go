@@ -140,7 +140,7 @@ func (l *login) choose() *sasl.HT {
 func (l *login) admit(ctx context.Context, ht *sasl.HT) error {
 	s := l.c.srv
 	if l.c.header.From != "" { // XEP-0388 §2.3
-		if from, err := jid.Parse(l.c.header.From); err != nil || from.Local() != l.server.Username() {
+		if !l.c.mayActAs(l.server.Username(), l.bareFrom()) {
 			return &sasl.Error{Condition: sasl.InvalidAuthzID}
 		}
 	}
@@ -172,6 +172,15 @@ func (l *login) admit(ctx context.Context, ht *sasl.HT) error {
 	return &sasl.Error{Condition: sasl.TemporaryAuthFailure, Cause: err}
 }
 
+// bareFrom is the address that the client gave in the stream header, without a resource.
+func (l *login) bareFrom() string {
+	from, err := jid.Parse(l.c.header.From)
+	if err != nil {
+		return ""
+	}
+	return from.Bare().String()
+}
+
 // truth reads an xs:boolean.
 func truth(s string) bool { return s == "true" || s == "1" }
 
@@ -197,7 +206,7 @@ func (l *login) bindInline(ctx context.Context) (jid.JID, xmlstream.Raw, error) 
 	}
 	var b xmlstream.Builder
 	b.Start(nsBind2, "bound")
-	if _, ok := l.bind.Child(session.NSManagement, "enable"); ok { // XEP-0198 §10.2
+	if _, ok := l.bind.Child(session.NSManagement, "enable"); ok { // XEP-0198 §9.1
 		c.session.Enable("")
 		b.Start(session.NSManagement, "enabled").End()
 	}

@@ -61,7 +61,7 @@ func (c *conn) writeStanza(st *stanza.Stanza) error {
 
 // bind makes the session and enters it into the directory. It does not write before begin.
 func (c *conn) bind(ctx context.Context, full jid.JID) error {
-	s := session.New(c.id, full, c.client, c.stream, c.kick)
+	s := session.New(c.id, full, c.client, c.stream, session.ClientCredit(), c.kick)
 	b, err := c.srv.Router.Bind(ctx, s)
 	if err != nil {
 		s.End()

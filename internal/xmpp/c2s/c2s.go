@@ -2,7 +2,7 @@
 
 // Package c2s lets clients in: listeners for TCP with STARTTLS and for direct TLS (XEP-0368 v1.1.0), the WebSocket
 // endpoint (RFC 7395), authentication with SASL (RFC 6120 §6) and SASL2 (XEP-0388 v1.0.4) with tokens
-// (XEP-0484 v0.2.0), binding (RFC 6120 §7, XEP-0386 v1.0.2), and then the life of the session.
+// (XEP-0484 v0.2.0), binding (RFC 6120 §7, XEP-0386 v1.1.0), and then the life of the session.
 //
 // conn.go tells the story of one connection; features.go lists what is offered in which state. Each
 // connection has one goroutine, which reads. What it reads goes into the router; what is for its device is

@@ -14,7 +14,7 @@ import (
 // A Device is a bound resource as its account's home knows it, on whatever node its connection is.
 type Device struct {
 	JID    jid.JID // full
-	Client string  // the client's own id (XEP-0386 §3.3 in spirit: the user agent's); "" where it told none
+	Client string  // the client's own id (XEP-0388 §2.3); "" where it told none
 
 	turn      *turn
 	port      port

@@ -98,7 +98,11 @@ type link struct {
 
 	in       sync.Mutex // held while a packet that came is taken
 	received uint64
+	ahead    map[uint64]Packet // came before one that is missing
 }
+
+// maxAhead bounds what is kept while a packet is missing; the rest comes again.
+const maxAhead = 4096
 
 func (ls *links) link(n Node) *link {
 	ls.mu.Lock()
@@ -166,9 +170,16 @@ func (r *Router) Receive(from Node, p Packet) {
 		return
 	}
 	l.in.Lock()
-	if p.Seq == l.received+1 { // else it came before, or comes again after what is missing
+	if p.Seq > l.received && len(l.ahead) < maxAhead { // else it came before
+		if l.ahead == nil {
+			l.ahead = map[uint64]Packet{}
+		}
+		l.ahead[p.Seq] = p
+	}
+	for next, ok := l.ahead[l.received+1]; ok; next, ok = l.ahead[l.received+1] {
 		l.received++
-		ls.take(from, p)
+		delete(l.ahead, l.received)
+		ls.take(from, next)
 	}
 	ack := l.received
 	l.in.Unlock()

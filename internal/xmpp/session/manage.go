@@ -8,29 +8,28 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
-// NSManagement is the namespace of stream management (XEP-0198 §14).
+// NSManagement is the namespace of stream management (XEP-0198 §12.1).
 const NSManagement = "urn:xmpp:sm:3"
 
 const request = xmlstream.Raw(`<r xmlns="` + NSManagement + `"/>`)
 
-const (
-	creditStanzas = 256     // read and not yet through
-	creditBytes   = 1 << 20 // of the same
-)
-
-// A window marks stanzas that are safe out of order. Numbers are modulo 2^32; there are never more than
-// creditStanzas between the run's end and the newest.
+// A window marks stanzas that are safe out of order. Numbers are modulo 2^32; there are never more between the run's
+// end and the newest than the credit allows.
 type window struct {
-	read uint32                     // stanzas read since stream management was enabled
-	run  uint32                     // end of the unbroken run of safe ones: h
-	safe [creditStanzas / 64]uint64 // one bit a number, by number modulo creditStanzas
+	read uint32   // stanzas read since stream management was enabled
+	run  uint32   // end of the unbroken run of safe ones: h
+	safe []uint64 // one bit a number, by number modulo the bits there are
 }
 
+// full reports whether there is no room for one more: an old one is not safe yet, though later ones are through.
+func (w *window) full() bool { return w.read-w.run >= uint32(len(w.safe)*64) }
+
 func (w *window) mark(n uint32) {
-	w.safe[n%creditStanzas/64] |= 1 << (n % 64)
+	bits := uint32(len(w.safe) * 64)
+	w.safe[n%bits/64] |= 1 << (n % 64)
 	for w.run != w.read {
 		next := w.run + 1
-		slot, bit := &w.safe[next%creditStanzas/64], uint64(1)<<(next%64)
+		slot, bit := &w.safe[next%bits/64], uint64(1)<<(next%64)
 		if *slot&bit == 0 {
 			return
 		}
@@ -138,7 +137,7 @@ type Origin struct {
 func (s *Session) Accept(size int) *Origin {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !s.ended && s.held > 0 && (s.held >= creditStanzas || s.heldBytes+size > creditBytes) {
+	for !s.ended && s.held > 0 && (s.held >= s.credit.Stanzas || s.heldBytes+size > s.credit.Bytes || s.in.full()) {
 		s.room.Wait()
 	}
 	if s.ended {
@@ -161,7 +160,11 @@ func (o *Origin) Safe() {
 	}
 	s := o.s
 	s.mu.Lock()
+	full := s.in.full()
 	s.in.mark(o.n)
+	if full {
+		s.room.Broadcast()
+	}
 	tell := s.owesCount && s.in.run == s.in.read && !s.ended
 	if tell {
 		s.owesCount = false

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package session is one device's end of a stream: the queue of stanzas on their way to it, and the
-// counters of both directions (XEP-0198 v1.6.1, RFC 6120 §10.1).
+// counters of both directions (XEP-0198 v1.6.3, RFC 6120 §10.1).
 //
 // Outbound, Send takes a stanza and returns at once; a goroutine that exists only while there is something
 // to write hands the queue to the stream in batches. Each stanza may have a Fate, which is told exactly once
@@ -87,17 +87,32 @@ type Session struct {
 	in        window
 	owesCount bool // an <a/> was sent that lagged behind; one more follows
 
-	held      int // credit in use, stanzas
+	credit    Credit
+	held      int // of credit
 	heldBytes int
 }
 
 // A Kick is the reason for which the server ends a session (RFC 6120 §4.9.3).
 type Kick struct{ Condition, Text string }
 
+// Credit is how much a stream may have read that is not yet through.
+type Credit struct {
+	Stanzas int // 1 or more
+	Bytes   int // a single stanza may be larger
+}
+
+// ClientCredit is what the stream of a client gets.
+func ClientCredit() Credit { return Credit{Stanzas: 256, Bytes: 1 << 20} }
+
 // New returns a session that will write to s from Start on; what is sent before waits. kick is called at most
 // once, on a goroutine of its own, when the server wants the stream closed; it must lead to End.
-func New(id string, full jid.JID, client string, s Stream, kick func(*Kick)) *Session {
-	x := &Session{ID: id, JID: full, Client: client, stream: s, kicked: kick, flushing: true}
+func New(id string, full jid.JID, client string, s Stream, c Credit, kick func(*Kick)) *Session {
+	x := &Session{ID: id, JID: full, Client: client, stream: s, credit: c, kicked: kick, flushing: true}
+	words := 1 // a power of two, so that numbers may wrap around
+	for words*64 < c.Stanzas {
+		words *= 2
+	}
+	x.in.safe = make([]uint64, words)
 	x.room = sync.NewCond(&x.mu)
 	return x
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package form writes data forms (XEP-0004 v2.13.1), as far as results need them.
+// Package form writes data forms (XEP-0004 v2.13.2), as far as results need them.
 package form
 
 import "github.com/kith-im/kith/internal/xmpp/xmlstream"
