@@ -8,7 +8,7 @@
 // which order things happen, and two runs are alike. What a server does on behalf of one client has reached
 // the others when that client was answered: see Client.Sync.
 //
-// It speaks RFC 6120, XEP-0388 v1.0.5, XEP-0386 v1.1.0, XEP-0484 v0.2.1 and XEP-0198 v1.6.1, as far as a client has to.
+// It speaks RFC 6120, XEP-0388 v1.0.4, XEP-0386 v1.1.0, XEP-0484 v0.2.0, XEP-0198 v1.6.3 and XEP-0199 v2.0.1, as far as a client has to.
 package xmpptest
 
 import (
@@ -60,6 +60,7 @@ type Client struct {
 
 	options Options
 	pending []xmlstream.Node // read by Sync, not yet expected
+	failed  bool             // the server's stream error was read
 	autoAck bool
 	taken   uint32 // stanzas read since management was enabled
 	acked   uint32 // the server's last h
@@ -225,7 +226,8 @@ func (c *Client) read(ctx context.Context) (xmlstream.Node, error) {
 	for {
 		c.deadline(ctx)
 		el, err := c.Stream.Read()
-		if e, ok := errors.AsType[*stream.PeerError](err); ok {
+		if e, ok := errors.AsType[*stream.PeerError](err); ok && !c.failed {
+			c.failed = true // it is an element once, and then the end
 			el, err = xmlstream.Parse(string(e.Raw), patternLimits)
 		}
 		if err != nil {

@@ -129,6 +129,14 @@ func (c *Client) exchange(ctx context.Context, m mechanism, ns string) (xmlstrea
 	}
 }
 
+// textOf returns the text of a node that may not be there.
+func textOf(n xmlstream.Node) string {
+	if n.IsZero() {
+		return ""
+	}
+	return n.Text()
+}
+
 func encode(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
 // verify checks the server's proof; a mechanism that needs one gets none with given false.
@@ -162,7 +170,10 @@ func (c *Client) Bind(ctx context.Context, resource string) error {
 		return err
 	}
 	session, ok := c.Features.Child(nsSession, "session")
-	if _, optional := session.Child(nsSession, "optional"); !ok || optional {
+	if !ok {
+		return nil
+	}
+	if _, optional := session.Child(nsSession, "optional"); optional {
 		return nil
 	}
 	if err := c.Send(`<iq type="set" id="session"><session xmlns="` + nsSession + `"/></iq>`); err != nil {
@@ -218,20 +229,13 @@ func (c *Client) LoginSASL2(ctx context.Context, a SASL2) (Welcome, error) {
 		return Welcome{}, err
 	}
 	data, given := success.Child(nsSASL2, "additional-data")
-	text := ""
-	if given {
-		text = data.Text()
-	}
-	if err := verify(m, text, given); err != nil {
+	if err := verify(m, textOf(data), given); err != nil {
 		return Welcome{}, err
 	}
 	w := Welcome{Success: success}
-	id, ok := success.Child(nsSASL2, "authorization-identifier")
-	if !ok {
-		return w, fmt.Errorf("no authorization-identifier in %s", success.Raw())
-	}
-	if c.JID, err = jid.Parse(id.Text()); err != nil {
-		return w, err
+	id, _ := success.Child(nsSASL2, "authorization-identifier")
+	if c.JID, err = jid.Parse(textOf(id)); err != nil {
+		return w, fmt.Errorf("authorization-identifier: %w", err)
 	}
 	if t, ok := success.Child(nsFAST, "token"); ok {
 		w.Token, w.Expiry = t.Attr("token"), t.Attr("expiry")
