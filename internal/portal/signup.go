@@ -130,7 +130,7 @@ type filled struct {
 // localpart returns the name in what was typed: people write their whole address, capitals, or a space at the end.
 func (p *Portal) localpart(typed string) string {
 	name := strings.ToLower(strings.TrimSpace(typed))
-	return strings.TrimSuffix(name, "@"+strings.ToLower(p.o.Domain))
+	return strings.TrimSpace(strings.TrimSuffix(name, "@"+strings.ToLower(p.o.Domain)))
 }
 
 // check returns the form with its faults and the status of that answer; http.StatusOK where there are none so far.
