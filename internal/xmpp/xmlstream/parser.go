@@ -340,12 +340,10 @@ func (p *Parser) section(w []byte) error {
 	switch {
 	case !strings.HasPrefix(begin, string(got)):
 		return restricted("comment or document type")
-	case len(got) < len("<!["):
+	case len(got) < len(begin):
 		return ErrMore
 	case len(p.stack) == 0:
 		return &SyntaxError{BadFormat, "text between the elements of the stream"}
-	case len(got) < len(begin):
-		return ErrMore
 	}
 	p.nodes[p.stack[len(p.stack)-1].node].flags |= hasText | hasEscapes
 	p.pos += len(begin)
