@@ -10,7 +10,7 @@ import { direction, language, t } from '../i18n';
 import { Announcer } from './announce';
 import { AppContext, nameOf, useApp } from './context';
 import { open as openDrafts } from './drafts';
-import { LogIn, Splash } from './login/login';
+import { LogIn, NoStorage, Splash } from './login/login';
 import { go, route, start as startRoute } from './route';
 import { Shell } from './shell';
 import { start as startTheme } from './theme';
@@ -22,8 +22,7 @@ export interface MountOptions {
 
 /** mount shows app in element and returns what takes it away again. The language has to be loaded before. */
 export function mount(app: App, element: HTMLElement, options: MountOptions): () => void {
-  document.documentElement.lang = language();
-  document.documentElement.dir = direction(language());
+  speak();
   const stops = [startTheme(), startRoute(), tick(), effect(() => title(app)), effect(() => badge(app.unread.value)), follow()];
   stops.push(
     effect(() => {
@@ -42,6 +41,18 @@ export function mount(app: App, element: HTMLElement, options: MountOptions): ()
     render(null, element);
     for (const stop of stops) stop();
   };
+}
+
+/** mountNoStorage says that this browser keeps nothing, instead of the app. */
+export function mountNoStorage(element: HTMLElement): void {
+  speak();
+  startTheme();
+  render(<NoStorage />, element);
+}
+
+function speak(): void {
+  document.documentElement.lang = language();
+  document.documentElement.dir = direction(language());
 }
 
 function Root({ version }: { version: string }) {

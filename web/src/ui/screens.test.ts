@@ -104,12 +104,12 @@ describe('the list', () => {
   test('arrow keys walk through it, Ctrl-K finds', async () => {
     const s = await open(world(still));
     s.find('.row', 'Ann').focus();
-    await s.key('nav ul', 'ArrowDown');
+    await s.key('.pane-list ul', 'ArrowDown');
     expect(document.activeElement?.textContent).toContain('Ben');
-    await s.key('nav ul', 'End');
+    await s.key('.pane-list ul', 'End');
     expect(document.activeElement?.textContent).toContain('Jürgen');
-    await s.key('nav ul', 'Home');
-    await s.key('nav ul', 'ArrowUp');
+    await s.key('.pane-list ul', 'Home');
+    await s.key('.pane-list ul', 'ArrowUp');
     expect(document.activeElement?.hasAttribute('data-search')).toBe(true);
   });
 
@@ -176,7 +176,7 @@ describe('a chat', () => {
     const s = await open(app, ann);
     expect(s.find('.line').textContent).toBe('Unread messages');
     expect(app.calls.slice(0, 2)).toEqual(['timeline ann@example.org', 'look ann@example.org']);
-    await s.click('nav a', 'Settings');
+    await s.click('.pane-list a', 'Settings');
     expect(app.calls.slice(-2).sort()).toEqual(['close ann@example.org', 'look ']);
     expect(document.title).toBe('(1) Settings · Kith');
   });
@@ -184,10 +184,10 @@ describe('a chat', () => {
   test('a draft stays', async () => {
     const s = await open(world(still), ann);
     await s.type('textarea', 'Not yet');
-    await s.click('nav a', 'Ben');
+    await s.click('.pane-list a', 'Ben');
     expect(s.find<HTMLTextAreaElement>('textarea').value).toBe('');
     expect(s.find('.row', 'Ann').textContent).toContain('Draft: Not yet');
-    await s.click('nav a', 'Ann');
+    await s.click('.pane-list a', 'Ann');
     expect(s.find<HTMLTextAreaElement>('textarea').value).toBe('Not yet');
   });
 
@@ -306,7 +306,7 @@ describe('settings', () => {
     const s = await open(app, '/c/ann@example.org');
     await s.type('textarea', 'A secret draft');
     expect(localStorage.getItem('kith.drafts')).toContain('A secret draft');
-    await s.click('nav a', 'Settings');
+    await s.click('.pane-list a', 'Settings');
     await s.click('.item', 'Log out');
     expect(s.find('dialog').textContent).toContain('Your contacts and messages are taken off this device.');
     await s.click('dialog .danger');

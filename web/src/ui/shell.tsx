@@ -17,6 +17,7 @@ export function Shell({ version }: { version: string }) {
   const here = route.value;
   const wide = useMedia('(min-width: 1300px)');
   const front = here.at === 'chats' || here.at === 'new' ? 'list' : 'main';
+  const alone = !useMedia('(min-width: 900px)');
   const side = wide && here.at === 'contact';
   useKeys();
   return (
@@ -28,9 +29,10 @@ export function Shell({ version }: { version: string }) {
             {t('app.skip')}
           </a>
         )}
-        <nav class="pane-list" aria-label={t('nav.chats')}>
+        {/* Alone on a phone, the list is the main thing. */}
+        <div class="pane-list" aria-label={t('nav.chats')} role={alone && front === 'list' ? 'main' : 'navigation'}>
           {here.at === 'new' ? <New /> : <Chats />}
-        </nav>
+        </div>
         <main class="pane-main" id="main" tabIndex={-1}>
           <Main here={here} wide={wide} version={version} />
         </main>

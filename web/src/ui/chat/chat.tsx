@@ -25,7 +25,7 @@ export function Chat({ address }: { address: string }) {
 
   return (
     <div class="chat">
-      <header class="bar">
+      <div class="bar">
         <button type="button" class="round back" aria-label={t('chat.back')} onClick={() => back()}>
           <Icon name="back" />
         </button>
@@ -39,7 +39,7 @@ export function Chat({ address }: { address: string }) {
           </span>
           <span class="hidden">{t('chat.details', { name })}</span>
         </Link>
-      </header>
+      </div>
       {request !== undefined ? <Card request={request} /> : contact === undefined && <Stranger address={address} name={name} />}
       {timeline === undefined ? (
         <div class="timeline">{lost && <p class="none wrong">{t('chat.lost')}</p>}</div>

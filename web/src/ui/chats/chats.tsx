@@ -29,7 +29,7 @@ export function Chats() {
 
   return (
     <div class="chats">
-      <header class="bar">
+      <div class="bar">
         <h1 tabIndex={-1}>{t('chats.title')}</h1>
         <Link class="round" to={{ at: 'settings' }} label={t('nav.settings')}>
           <Icon name="gear" />
@@ -37,7 +37,7 @@ export function Chats() {
         <Link class="round plus" to={{ at: 'new' }} label={t('nav.new')}>
           <Icon name="write" />
         </Link>
-      </header>
+      </div>
       {chats.length > 0 && (
         <div class="find" role="search">
           <label class="search">

@@ -20,6 +20,21 @@ export function Splash() {
   );
 }
 
+/** NoStorage is all there is where the browser keeps nothing. */
+export function NoStorage() {
+  return (
+    <main class="splash">
+      <Mark />
+      <p class="note bad" role="alert">
+        {t('app.no-storage')}
+      </p>
+      <button type="button" class="button" onClick={() => location.reload()}>
+        {t('app.reload')}
+      </button>
+    </main>
+  );
+}
+
 type Wrong = { readonly at: 'address' | 'password' | 'form'; readonly text: string };
 
 export function LogIn({ session }: { session: Session & { readonly kind: 'out' } }) {

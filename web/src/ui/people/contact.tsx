@@ -33,14 +33,14 @@ export function Contact({ address, close = false }: { address: string; close?: b
 
   return (
     <div class="sheet">
-      <header class="bar">
+      <div class="bar">
         <button type="button" class="round" aria-label={close ? t('common.close') : t('common.back')} onClick={() => back(chat)}>
           <Icon name={close ? 'close' : 'back'} />
         </button>
         <h1 ref={heading} tabIndex={-1}>
           {t('contact.title')}
         </h1>
-      </header>
+      </div>
       <div class="scroll">
         <div class="column">
           <div class="person">

@@ -30,12 +30,12 @@ export function New() {
 
   return (
     <div class="chats">
-      <header class="bar">
+      <div class="bar">
         <button type="button" class="round" aria-label={t('common.back')} onClick={() => back()}>
           <Icon name="back" />
         </button>
         <h1 ref={heading} tabIndex={-1}>{t('new.title')}</h1>
-      </header>
+      </div>
       <div class="find" role="search">
         <label class="search">
           <Icon name="search" />

@@ -25,14 +25,14 @@ export function Settings({ version }: { version: string }) {
   if (session.kind !== 'in') return null;
   return (
     <div class="sheet">
-      <header class="bar">
+      <div class="bar">
         <button type="button" class="round" aria-label={t('common.back')} onClick={() => back()}>
           <Icon name="back" />
         </button>
         <h1 ref={heading} tabIndex={-1}>
           {t('settings.title')}
         </h1>
-      </header>
+      </div>
       <div class="scroll">
         <div class="column">
           <div class="person">
