@@ -121,7 +121,7 @@ func (s *Server) Handle(name string, f Func) {
 func (s *Server) Run(ctx context.Context) error {
 	var open sync.WaitGroup // the connections; Run waits for them
 	defer open.Wait()
-	defer s.Close() // before that, so that nobody comes to wait
+	defer s.Close()                                                               // before that, so that nobody comes to wait
 	stop := context.AfterFunc(ctx, func() { s.listener.SetDeadline(time.Now()) }) // an error means it is closed already
 	defer stop()
 	for {
