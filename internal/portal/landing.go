@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/invite"
 )
 
@@ -95,7 +96,7 @@ func (p *Portal) refuse(w http.ResponseWriter, r *http.Request, inv invite.Invit
 // kindOf says which words fit an invitation.
 func kindOf(inv invite.Invite) string {
 	switch {
-	case inv.FirstAdmin:
+	case inv.Role == string(account.Admin) && inv.Inviter == 0:
 		return "admin"
 	case inv.Kind == invite.Contact:
 		return "contact"

@@ -197,7 +197,7 @@ func TestKindsOfInvitations(t *testing.T) {
 			_, first, err = h.invites.FirstAdmin(tx)
 			return err
 		})
-		says(t, browse(h, "GET", "/invite/"+string(first), nil), 200, "Welcome to your new server", "It ends in 24 hours.")
+		says(t, browse(h, "GET", "/invite/"+string(first), nil), 200, "Welcome to <bdi>kith.example</bdi>", "you look after", "It ends in 24 hours.")
 
 		h.o.InBand = true // then other apps can register
 		path := h.invite(invite.Request{})
