@@ -99,8 +99,22 @@ func (e *Error) Raw() xmlstream.Raw {
 	return b.Raw(e.App).End().Build()
 }
 
-// ParseError returns the error that the error stanza s reports. What is not said is undefined-condition and Cancel,
-// so that the result is never nil. Do not call it for stanzas of another type.
+// known reports whether c is one of the conditions of RFC 6120 §8.3.3.
+func known(c string) bool {
+	switch c {
+	case "bad-request", "conflict", "feature-not-implemented", "forbidden", "gone", "internal-server-error",
+		"item-not-found", "jid-malformed", "not-acceptable", "not-allowed", "not-authorized", "policy-violation",
+		"recipient-unavailable", "redirect", "registration-required", "remote-server-not-found",
+		"remote-server-timeout", "resource-constraint", "service-unavailable", "subscription-required",
+		"undefined-condition", "unexpected-request":
+		return true
+	}
+	return false
+}
+
+// ParseError returns the error that the error stanza s reports. What is not said, or not known, is
+// undefined-condition and Cancel (RFC 6120 §8.3.2), so that the result is never nil. Call it for stanzas of type
+// error only.
 func ParseError(s *Stanza) *Error {
 	out := &Error{Type: UndefinedCondition.Type, Condition: UndefinedCondition.Condition}
 	el, ok := s.Child(xmlstream.NSClient, "error")
@@ -116,7 +130,7 @@ func ParseError(s *Stanza) *Error {
 		switch name := n.Name(); {
 		case name.Space == NSErrors && name.Local == "text":
 			out.Text = n.Text()
-		case name.Space == NSErrors && !seen:
+		case name.Space == NSErrors && known(name.Local) && !seen:
 			out.Condition, seen = name.Local, true
 		case name.Space != NSErrors && out.App == "":
 			out.App = n.Raw()
