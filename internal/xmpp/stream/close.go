@@ -71,8 +71,9 @@ func (s *Stream) Suspend() {
 
 // startTimer sees to it that the connection ends even if the peer does nothing.
 func (s *Stream) startTimer() {
-	if !s.closing.Swap(true) {
-		s.timer.Store(time.AfterFunc(closeTimeout, s.Cut))
+	s.closing.Store(true)
+	if t := time.AfterFunc(closeTimeout, s.Cut); !s.timer.CompareAndSwap(nil, t) {
+		t.Stop() // it runs already
 	}
 }
 

@@ -15,7 +15,7 @@
 //	}
 //	s.Close(stream.ErrorFor(err))
 //
-// and calls Restart and Open again after SASL and after StartTLS. All transports look alike from here: <open/> and
+// and calls Open again after StartTLS, and after SASL with Restart before it. All transports look alike from here: <open/> and
 // <close/> of a WebSocket are a header and an end, and the framing of RFC 6455 is done in this package, server side
 // and client side, without extensions.
 //

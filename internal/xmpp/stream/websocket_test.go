@@ -126,9 +126,20 @@ func TestWebSocketWithOther(t *testing.T) {
 		}
 		expect(t, c, message)
 
-		ctx := c.CloseRead(t.Context())
-		if err := c.Ping(ctx); err != nil {
-			t.Fatal(err)
+		pinged := make(chan error, 1)
+		go func() { pinged <- c.Ping(t.Context()) }()
+		for waiting := true; waiting; { // the pong is seen while messages are read
+			message := `<presence xmlns="jabber:client"/>`
+			write(t, c, websocket.MessageText, message)
+			expect(t, c, message)
+			select {
+			case err := <-pinged:
+				if err != nil {
+					t.Fatal(err)
+				}
+				waiting = false
+			default:
+			}
 		}
 	}
 }
