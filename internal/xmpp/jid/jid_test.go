@@ -224,7 +224,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// TestPunycode: the samples of RFC 3492 §7.1 that are lower case.
+// TestPunycode: samples of RFC 3492 that are lower case.
 func TestPunycode(t *testing.T) {
 	t.Parallel()
 	for u, a := range map[string]string{

@@ -168,6 +168,24 @@ func TestForm(t *testing.T) {
 	}
 }
 
+// TestSameAttribute: an attribute is there twice if its namespace is, wherever that was bound.
+func TestSameAttribute(t *testing.T) {
+	t.Parallel()
+	const bound = `<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' xmlns:h='urn:h' xmlns:c='jabber:client'>`
+	for in, want := range map[string]string{
+		`<a h:x='1' h:x='2'/>`:                                     NotWellFormed,
+		`<a h:x='1' i:x='2' xmlns:i='urn:h'/>`:                     NotWellFormed,
+		`<a c:x='1' d:x='2' xmlns:d='jabber:client'/>`:             NotWellFormed,
+		`<a h:x='1' i:x='2' c:x='3' xml:x='4' x='5' xmlns:i='i'/>`: "",
+		`<a x='1' c:x='2'/>`:                                       "",
+		`<a zzz:x='1'/>`:                                           NotWellFormed,
+	} {
+		if r := readStream(AfterAuth, bound+in, whole(in)); condition(r.err) != want {
+			t.Errorf("%s: %v, want %q", in, r.err, want)
+		}
+	}
+}
+
 // TestSmallBomb: many short uses of a long namespace must not become a huge element.
 func TestSmallBomb(t *testing.T) {
 	t.Parallel()
