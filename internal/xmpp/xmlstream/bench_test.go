@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// chat is what a message between two people looks like: 450 bytes.
+// chat is what a message between two people looks like, in about 430 bytes.
 const chat = `<message xmlns="jabber:client" to="juliet@kith.example/balcony" from="romeo@kith.example/orchard" ` +
 	`type="chat" id="a1b2c3d4-1111-2222-3333-444455556666" xml:lang="en"><body>But, soft! what light through yonder window ` +
 	`breaks?</body><request xmlns="urn:xmpp:receipts"/><markable xmlns="urn:xmpp:chat-markers:0"/>` +

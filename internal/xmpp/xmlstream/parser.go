@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"io"
 	"math"
-	"strings"
 )
 
 // A Kind says what a Token is.
@@ -228,59 +227,6 @@ func (p *Parser) gap() error {
 	return &SyntaxError{BadFormat, "text between the elements of the stream"}
 }
 
-// characters reads text, or the rest of a CDATA section and then text, up to a '<'.
-func (p *Parser) characters(w []byte) error {
-	top := &p.nodes[p.stack[len(p.stack)-1].node]
-	i := p.pos
-	for i < len(w) {
-		c := w[i]
-		switch {
-		case classes[c]&isPlainText != 0:
-			for i++; i < len(w) && classes[w[i]]&isPlainText != 0; {
-				i++
-			}
-		case c == '<' && !p.cdata:
-			if i > p.text {
-				top.flags |= hasText
-			}
-			p.pos = i
-			return nil
-		case c == '>':
-			if i-p.text >= 2 && w[i-1] == ']' && w[i-2] == ']' {
-				if !p.cdata {
-					return illFormed("']]>' in text")
-				}
-				p.cdata, p.text = false, i+1
-			}
-			i++
-		case c == '&' && !p.cdata:
-			end, err := reference(w, i)
-			if err != nil {
-				p.pos = i
-				return err
-			}
-			top.flags |= hasEscapes
-			i = end
-		case c == '&' || c == '<':
-			i++
-		case c == '\r':
-			top.flags |= hasEscapes
-			i++
-		case c < 0x20:
-			return illFormed("character not allowed in XML")
-		default:
-			_, n, err := multibyte(w, i)
-			if err != nil {
-				p.pos = i
-				return err
-			}
-			i += n
-		}
-	}
-	p.pos = i
-	return ErrMore
-}
-
 // markup reads what begins with the '<' at pos. It returns the zero Token if that completes no token.
 func (p *Parser) markup(w []byte) (Token, error) {
 	if len(w) < p.pos+2 {
@@ -331,89 +277,6 @@ func (p *Parser) complete(w []byte) bool {
 	}
 	p.scan = len(w)
 	return false
-}
-
-// section begins a CDATA section.
-func (p *Parser) section(w []byte) error {
-	const begin = "<![CDATA["
-	got := w[p.pos:min(len(w), p.pos+len(begin))]
-	switch {
-	case !strings.HasPrefix(begin, string(got)):
-		return restricted("comment or document type")
-	case len(got) < len(begin):
-		return ErrMore
-	case len(p.stack) == 0:
-		return &SyntaxError{BadFormat, "text between the elements of the stream"}
-	}
-	p.nodes[p.stack[len(p.stack)-1].node].flags |= hasText | hasEscapes
-	p.pos += len(begin)
-	p.text, p.cdata = p.pos, true
-	return nil
-}
-
-// declaration reads the XML declaration, which may stand before the stream header only (RFC 6120 §11.5).
-func (p *Parser) declaration(w []byte) error {
-	const begin = "<?xml"
-	if got := string(w[p.pos:min(len(w), p.pos+len(begin)+1)]); p.state != atStart || len(p.stack) > 0 {
-		return restricted("processing instruction")
-	} else if len(got) <= len(begin) && strings.HasPrefix(begin, got) {
-		return ErrMore
-	} else if !strings.HasPrefix(got, begin) || classes[got[len(begin)]]&isSpace == 0 {
-		return restricted("processing instruction")
-	}
-	end := bytes.Index(w[:min(len(w), maxDecl)], []byte("?>"))
-	if end < 0 {
-		if len(w) >= maxDecl {
-			return illFormed("bad XML declaration")
-		}
-		return ErrMore
-	}
-	if err := checkDeclaration(string(w[len(begin):end])); err != nil {
-		return err
-	}
-	p.state = declared
-	p.consume(end + 2)
-	return nil
-}
-
-// checkDeclaration checks what stands between "<?xml" and "?>".
-func checkDeclaration(s string) error {
-	// version is required, encoding and standalone may follow, in this order (XML 1.0, production XMLDecl).
-	for i, name := range []string{"version", "encoding", "standalone"} {
-		trimmed := strings.TrimLeft(s, " \t\r\n")
-		rest, ok := strings.CutPrefix(trimmed, name)
-		if !ok {
-			if i == 0 {
-				return illFormed("bad XML declaration")
-			}
-			continue
-		}
-		if len(trimmed) == len(s) {
-			return illFormed("bad XML declaration")
-		}
-		rest, ok = strings.CutPrefix(strings.TrimLeft(rest, " \t\r\n"), "=")
-		rest = strings.TrimLeft(rest, " \t\r\n")
-		if !ok || rest == "" || rest[0] != '"' && rest[0] != '\'' {
-			return illFormed("bad XML declaration")
-		}
-		value, after, ok := strings.Cut(rest[1:], rest[:1])
-		if !ok {
-			return illFormed("bad XML declaration")
-		}
-		s = after
-		switch {
-		case i == 0 && value != "1.0": // RFC 6120 §11.8
-			return illFormed("XML version is not 1.0")
-		case i == 1 && !strings.EqualFold(value, "UTF-8"): // RFC 6120 §11.6
-			return badEncoding("encoding is not UTF-8")
-		case i == 2 && value != "yes" && value != "no": // ignored otherwise (RFC 6120 §11.5)
-			return illFormed("bad XML declaration")
-		}
-	}
-	if strings.Trim(s, " \t\r\n") != "" {
-		return illFormed("bad XML declaration")
-	}
-	return nil
 }
 
 // endTag reads an end tag: of the element that was opened last, or of the stream.

@@ -30,49 +30,9 @@ func (p *Parser) startTag(w []byte) (Token, error) {
 		depth = -1
 	}
 
-	// The attributes, as they stand.
-	empty := false
-	count := 0
-	for {
-		before := i
-		for i < len(w) && classes[w[i]]&isSpace != 0 {
-			i++
-		}
-		if i >= len(w) {
-			return Token{}, ErrMore
-		}
-		if w[i] == '>' {
-			i++
-			break
-		}
-		if w[i] == '/' {
-			if i+1 >= len(w) {
-				return Token{}, ErrMore
-			}
-			if w[i+1] != '>' {
-				return Token{}, illFormed("bad tag")
-			}
-			empty = true
-			i += 2
-			break
-		}
-		if i == before {
-			return Token{}, illFormed("no white space before attribute")
-		}
-		if count++; count > p.limits.Attrs {
-			return Token{}, overLimit("too many attributes")
-		}
-		var a attr
-		if i, err = attribute(w, i, &a); err != nil {
-			return Token{}, err
-		}
-		if isDeclaration(w, &a) {
-			if err := p.declare(w, &a, &f, depth); err != nil {
-				return Token{}, err
-			}
-			continue
-		}
-		p.attrs = append(p.attrs, a)
+	i, empty, err := p.attributes(w, i, &f, depth)
+	if err != nil {
+		return Token{}, err
 	}
 	n.attrs = uint16(len(p.attrs) - int(n.attr))
 
@@ -135,6 +95,39 @@ func (p *Parser) outerDefault() (span, int32) {
 		return span{spanSpecial, specialHead}, -1 // header[0] is the default namespace then
 	}
 	return nsNone, -1
+}
+
+// attributes reads attributes and declarations from w[i] on to the end of the tag. empty is true of <a/>.
+func (p *Parser) attributes(w []byte, i int, f *frame, depth int32) (end int, empty bool, err error) {
+	for count := 0; ; count++ {
+		before := i
+		for i < len(w) && classes[w[i]]&isSpace != 0 {
+			i++
+		}
+		switch {
+		case i >= len(w), w[i] == '/' && i+1 >= len(w):
+			return 0, false, ErrMore
+		case w[i] == '>':
+			return i + 1, false, nil
+		case w[i] == '/' && w[i+1] == '>':
+			return i + 2, true, nil
+		case w[i] == '/':
+			return 0, false, illFormed("bad tag")
+		case i == before:
+			return 0, false, illFormed("no white space before attribute")
+		case count >= p.limits.Attrs:
+			return 0, false, overLimit("too many attributes")
+		}
+		var a attr
+		if i, err = attribute(w, i, &a); err != nil {
+			return 0, false, err
+		}
+		if !isDeclaration(w, &a) {
+			p.attrs = append(p.attrs, a)
+		} else if err := p.declare(w, &a, f, depth); err != nil {
+			return 0, false, err
+		}
+	}
 }
 
 // attribute reads one attribute that begins at w[i] and returns where it ends.
