@@ -25,6 +25,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,18 +53,20 @@ type Entry struct {
 	Raw     xmlstream.Raw
 }
 
-// cached bounds what an Archive remembers of owners and of peers, each.
+// cached bounds what an Archive remembers.
 const cached = 16384
 
 // Archive is the service.
 type Archive struct {
-	db  *db.DB
-	now func() time.Time
+	db     *db.DB
+	now    func() time.Time
+	cached int // owners that are remembered; twice as many peers
 
 	mu    sync.Mutex // guards those below
 	last  map[int64]ID
 	floor ID // no less than any id that was in last
 	peers map[peer]int64
+	older map[peer]int64 // the peers before those; those in use come back from here
 }
 
 type peer struct {
@@ -73,11 +76,11 @@ type peer struct {
 
 // New returns the archive in d. Entries are dated by now.
 func New(d *db.DB, now func() time.Time) *Archive {
-	return &Archive{db: d, now: now, last: map[int64]ID{}, peers: map[peer]int64{}}
+	return &Archive{db: d, now: now, cached: cached, last: map[int64]ID{}, peers: map[peer]int64{}}
 }
 
 // NextID gives an id to a message of owner that Append will record in the same act: it stands in the stanza itself
-// (XEP-0359), so it must be known before. It is greater than all that owner ever had: now, or one more than the last
+// (XEP-0359 §2.1), so it must be known before. It is greater than all that owner ever had: now, or one more than the last
 // one where the clock stands still or goes back. If the act fails, the id is never given again.
 func (a *Archive) NextID(tx *db.Tx, owner int64) (ID, error) {
 	a.mu.Lock()
@@ -97,7 +100,7 @@ func (a *Archive) NextID(tx *db.Tx, owner int64) (ID, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !ok && len(a.last) >= cached {
+	if !ok && len(a.last) >= a.cached {
 		for _, last := range a.last {
 			a.floor = max(a.floor, last)
 		}
@@ -131,10 +134,7 @@ func (a *Archive) Append(tx *db.Tx, e Entry) (ID, error) {
 // peer returns the number of address in the archive of owner; a new one gets the next.
 func (a *Archive) peer(tx *db.Tx, owner int64, address string) (int64, error) {
 	key := peer{owner, address}
-	a.mu.Lock()
-	id, ok := a.peers[key]
-	a.mu.Unlock()
-	if ok {
+	if id, ok := a.known(key); ok {
 		return id, nil
 	}
 	const q = `
@@ -142,18 +142,38 @@ func (a *Archive) peer(tx *db.Tx, owner int64, address string) (int64, error) {
 		SELECT $1, $2, COALESCE(MAX(id), 0) + 1 FROM archive_peer WHERE owner = $1
 		ON CONFLICT (owner, address) DO UPDATE SET address = excluded.address
 		RETURNING id`
+	var id int64
 	if err := tx.QueryRow(q, owner, address).Scan(&id); err != nil {
 		return 0, fmt.Errorf("peer in archive of %d: %w", owner, err)
 	}
 	tx.After(func() { // not before: the row may be undone
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if len(a.peers) >= cached {
-			clear(a.peers)
-		}
-		a.peers[key] = id
+		a.keep(key, id)
 	})
 	return id, nil
+}
+
+// known returns the number of a peer that is remembered.
+func (a *Archive) known(key peer) (int64, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	id, ok := a.peers[key]
+	if !ok {
+		if id, ok = a.older[key]; ok {
+			a.keep(key, id)
+		}
+	}
+	return id, ok
+}
+
+// keep remembers a peer. a.mu is held.
+func (a *Archive) keep(key peer, id int64) {
+	if len(a.peers) >= a.cached {
+		a.peers, a.older = map[peer]int64{}, a.peers
+	}
+	key.address = strings.Clone(key.address) // it may be a piece of a whole stanza
+	a.peers[key] = id
 }
 
 // Queries; collect reads their columns. Each walks along the index archive_owner.

@@ -234,7 +234,8 @@ func TestNextID(t *testing.T) {
 func TestForgetsOwnersAndPeers(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d *db.DB, a *archive.Archive, c *clock) {
-		const owners = 17000
+		const owners = 50
+		a.Remember(10)
 		write(t, d, func(tx *db.Tx) error {
 			_, err := tx.Exec(`WITH RECURSIVE n (i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
 				INSERT INTO account (id, name) SELECT i, 'n' || i FROM n`, owners)

@@ -57,13 +57,6 @@ func BenchmarkMessage(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			d := dbtest.Open(b, filepath.Join(b.TempDir(), "kith.db"), accounts, archive.Schema())
 			a := archive.New(d, time.Now)
-			if err := d.Write(b.Context(), func(tx *db.Tx) error {
-				_, err := tx.Exec(`WITH RECURSIVE n (i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-					INSERT INTO account (id, name) SELECT i, 'user' || i FROM n`, users)
-				return err
-			}); err != nil {
-				b.Fatal(err)
-			}
 			var names []jid.JID
 			for i := range users {
 				j, err := jid.New("user"+string(rune('a'+i%26))+string(rune('a'+i/26%26))+string(rune('a'+i/676)), "kith.example", "")
@@ -71,6 +64,27 @@ func BenchmarkMessage(b *testing.B) {
 					b.Fatal(err)
 				}
 				names = append(names, j)
+			}
+			if err := d.Write(b.Context(), func(tx *db.Tx) error {
+				const q = `WITH RECURSIVE n (i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+					INSERT INTO account (id, name) SELECT i, 'user' || i FROM n`
+				if _, err := tx.Exec(q, users); err != nil {
+					return err
+				}
+				for i := range users { // each knows ten others
+					for n := range 10 {
+						to := (i + 1 + n) % users
+						if _, err := a.Append(tx, archive.Entry{Owner: int64(i) + 1, Peer: names[to], Raw: text}); err != nil {
+							return err
+						}
+						if _, err := a.Append(tx, archive.Entry{Owner: int64(to) + 1, Peer: names[i], Raw: text}); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			}); err != nil {
+				b.Fatal(err)
 			}
 			pick := rand.New(rand.NewPCG(1, 2))
 			sent := make([]archive.ID, c.size)
@@ -81,7 +95,7 @@ func BenchmarkMessage(b *testing.B) {
 				outbound, inbound = outbound[:0], inbound[:0]
 				for i := range c.size {
 					from := pick.IntN(users)
-					to := (from + 1 + pick.IntN(10)) % users // ten contacts
+					to := (from + 1 + pick.IntN(10)) % users
 					outbound = append(outbound, func(tx *db.Tx) (err error) {
 						e := archive.Entry{Owner: int64(from) + 1, Peer: names[to], Sent: true, Raw: text}
 						if sent[i], err = a.Append(tx, e); err != nil {

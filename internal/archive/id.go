@@ -9,7 +9,10 @@ import (
 )
 
 // ID names an entry among those of its owner: the microseconds since 1970 at which it was recorded, or a little
-// more. It is greater than 0; as a text, as clients see it (XEP-0359 §3), it has always 13 characters.
+// more. It is greater than 0; as a text, as clients see it, it has always 13 characters.
+//
+// XEP-0359 §3 would have ids hard to guess; ours tell the time, which stands beside them anyway, so that they sort
+// and need no second index. Who guesses one gets nothing: it means something to its owner only.
 type ID int64
 
 // encoding is base32hex (RFC 4648 §7) in lower case; its digits sort like their values.

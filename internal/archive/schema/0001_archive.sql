@@ -1,3 +1,5 @@
+-- SPDX-License-Identifier: Apache-2.0
+
 -- The addresses that an owner's entries are with, as small numbers of their own.
 CREATE TABLE archive_peer (
 	owner   BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
