@@ -30,8 +30,9 @@ const (
 // sends nothing. The error is that of sending; nil if there was nothing to send.
 func (s *Stream) Close(e *Error) error {
 	s.startTimer()
-	// Best effort: the timer is what bounds it.
-	_ = s.raw.SetWriteDeadline(time.Now().Add(closeTimeout))
+	s.patience.Lock()
+	_ = s.raw.SetWriteDeadline(time.Now().Add(closeTimeout)) // the timer is there as well
+	s.patience.Unlock()
 	s.writing.Lock()
 	err := s.farewell(e)
 	s.writing.Unlock()
@@ -53,7 +54,9 @@ func (s *Stream) Cut() {
 // second until the peer has taken what was written before.
 func (s *Stream) Suspend() {
 	s.startTimer()
-	_ = s.raw.SetWriteDeadline(time.Now().Add(suspendTimeout))
+	s.patience.Lock()
+	_ = s.raw.SetWriteDeadline(time.Now().Add(suspendTimeout)) // the timer is there as well
+	s.patience.Unlock()
 	s.suspended.Store(true)
 	_ = s.raw.SetReadDeadline(time.Now()) // wakes the reader
 	s.reading.Lock()
@@ -179,14 +182,15 @@ func (s *Stream) awaitEnd() {
 // awaitWave drops what the peer sends until its close frame, and answers that.
 func (s *Stream) awaitWave() {
 	for {
-		s.frames.release()
 		op, payload, err := s.frames.next(s.limits.Bytes)
-		if err != nil {
+		switch {
+		case err != nil:
 			return
-		}
-		if op == opClose {
+		case op == opClose:
 			_ = s.peerWaved(payload) // it says that all is over, which is known
 			return
+		case op == opText:
+			s.frames.release()
 		}
 	}
 }

@@ -100,12 +100,10 @@ func (f *frameReader) next(limit int) (op byte, payload []byte, err error) {
 	}
 }
 
-// release gives the buffer of the message that next returned back.
+// release gives the buffer of the message that next returned last back.
 func (f *frameReader) release() {
-	if f.message != nil {
-		putBuffer(f.message)
-		f.message, f.frames = nil, 0
-	}
+	putBuffer(f.message)
+	f.message, f.frames = nil, 0
 }
 
 // header takes the header of a frame and checks it against what came before.

@@ -33,6 +33,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -73,6 +74,9 @@ type Stream struct {
 	said    bool   // our end was sent, or must not be sent any more
 	waved   bool   // a close frame was sent
 	broken  error  // why no more can be written; nil while it can
+
+	patience sync.Mutex // held while setting deadlines of writes; guards the one below
+	until    time.Time  // what SetWriteDeadline was given
 
 	answer    atomic.Pointer[[]byte]     // the last ping's payload that is still to be answered
 	closing   atomic.Bool                // Close or Suspend was called
@@ -163,8 +167,11 @@ func (s *Stream) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline sets the instant from which writes fail with a timeout; the zero Time is never. A write that
 // failed so cuts the stream: the peer has a part of it. It has no effect once the stream is being closed.
 func (s *Stream) SetWriteDeadline(t time.Time) error {
+	s.patience.Lock()
+	defer s.patience.Unlock()
 	if s.closing.Load() {
 		return nil
 	}
+	s.until = t
 	return s.raw.SetWriteDeadline(t)
 }

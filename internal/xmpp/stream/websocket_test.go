@@ -437,3 +437,58 @@ func TestUpgrade(t *testing.T) {
 		})
 	}
 }
+
+// The writer's deadline of long ago does not count for a pong, and is back after it.
+func TestPongAfterDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, c := webSockets(t, 0)
+		_ = s.SetWriteDeadline(time.Now().Add(time.Second))
+		time.Sleep(time.Minute)
+		go func() { _, _ = s.Read() }()
+		if err := c.KeepAlive(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		err := s.Write(`<r xmlns="urn:xmpp:sm:3"/>`)
+		if e, ok := errors.AsType[net.Error](err); !ok || !e.Timeout() {
+			t.Errorf("got %v, want a timeout", err)
+		}
+	})
+}
+
+// A client that stops in the middle of a frame is still told why it has to go.
+func TestWebSocketCloseInsideFrame(t *testing.T) {
+	t.Parallel()
+	for _, opened := range []bool{false, true} {
+		for _, part := range []string{"\x81\x85\x00\x00\x00\x00He", "\x01\x85\x00\x00\x00\x00Hello", "\x81", "\x89\x85\x00\x00\x00\x00H"} {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := xmpptest.Pipe(0)
+				s := stream.NewWebSocket(a, nil, stream.Options{})
+				start := time.Now()
+				if opened {
+					c := stream.NewWebSocket(b, nil, stream.Options{Client: true})
+					if err := c.Send(stream.Header{}); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := s.Open(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				_, _ = io.WriteString(b, part)
+				_ = s.SetReadDeadline(time.Now().Add(time.Second))
+				if _, err := s.Read(); err == nil {
+					t.Error("there was no element")
+				}
+				_ = s.Close(&stream.Error{Condition: "connection-timeout"})
+				got, err := io.ReadAll(b)
+				if err != nil || !strings.Contains(string(got), "<connection-timeout") {
+					t.Errorf("got %q %v", got, err)
+				}
+				if took := time.Since(start); took != 6*time.Second {
+					t.Errorf("it took %v", took)
+				}
+			})
+		}
+	}
+}

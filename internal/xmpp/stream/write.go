@@ -6,10 +6,14 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"time"
 
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
+
+// controlTimeout is how long a peer has to take a control frame.
+const controlTimeout = time.Minute
 
 // Write sends raw, one element with a namespace declaration of its own: what is no stanza, such as <proceed/> or
 // <enabled/>. Stream features go through WriteFeatures.
@@ -117,7 +121,7 @@ func (s *Stream) pong(payload []byte) {
 func (s *Stream) flushPong() {
 	for s.answer.Load() != nil && s.writing.TryLock() {
 		if b := s.answer.Swap(nil); b != nil && s.broken == nil && !s.waved {
-			_ = s.put(appendFrame(nil, opPong, *b, s.o.Client)) // the next write or read meets the same
+			s.putControl(appendFrame(nil, opPong, *b, s.o.Client))
 		}
 		s.writing.Unlock()
 	}
@@ -129,5 +133,22 @@ func (s *Stream) wave(code uint16) {
 		return
 	}
 	s.waved = true
-	_ = s.put(appendClose(nil, code, s.o.Client)) // the connection ends with it or without it
+	s.putControl(appendClose(nil, code, s.o.Client))
+}
+
+// putControl writes a frame of which the writer knows nothing: its deadline may have passed long ago, and is put
+// back afterwards. s.writing is held. The next write or read meets the same error.
+func (s *Stream) putControl(b []byte) {
+	s.setPatience(func() time.Time { return time.Now().Add(controlTimeout) })
+	_ = s.put(b)
+	s.setPatience(func() time.Time { return s.until })
+}
+
+// setPatience sets the deadline of writes, which is not the writer's. When the stream is closing, Close has set it.
+func (s *Stream) setPatience(until func() time.Time) {
+	s.patience.Lock()
+	defer s.patience.Unlock()
+	if !s.closing.Load() {
+		_ = s.raw.SetWriteDeadline(until()) // a dead connection says so when it is written to
+	}
 }
