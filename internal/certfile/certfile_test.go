@@ -109,6 +109,13 @@ func TestOwnCertificate(t *testing.T) {
 	}
 }
 
+func TestNoOwnCertificateOutsideOfASCII(t *testing.T) {
+	t.Parallel()
+	if _, err := OpenOwn(t.TempDir(), "bücher.example", time.Now, discard()); !errors.Is(err, ErrDomain) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // What a crash between the two files leaves is mended at the next start.
 func TestOwnCertificateAfterACrash(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const (
@@ -34,9 +35,16 @@ const (
 	remaining = 30 * 24 * time.Hour
 )
 
+// ErrDomain says that the server cannot make a certificate for its domain.
+var ErrDomain = errors.New("certfile: a domain with letters outside of ASCII needs certificate files (tls.certificate and tls.key)")
+
 // OpenOwn returns the certificate that the server made for itself, kept in folder; it makes one if there is none, or
-// if that is not for domain or about to expire. domain is in the ASCII form that certificates have.
+// if that is not for domain or about to expire. It makes none for a domain with letters outside of ASCII and returns
+// ErrDomain: certificates name such domains in another spelling.
 func OpenOwn(folder, domain string, now func() time.Time, log *slog.Logger) (*Source, error) {
+	if strings.ContainsFunc(domain, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return nil, ErrDomain
+	}
 	certificate, key := filepath.Join(folder, ownCertificate), filepath.Join(folder, ownKey)
 	reason := unfit(certificate, key, domain, now())
 	if reason != "" {
