@@ -18,7 +18,7 @@ func (p *Presence) checkOut(_ context.Context, t *router.Trip) error {
 	st := t.Stanza
 	switch {
 	case st.Type == probe: // RFC 6121 §4.3: only servers send them
-		return router.Drop
+		return router.ErrDropped
 	case manages(st.Type):
 		if st.To.IsZero() {
 			return stanza.BadRequest
@@ -29,7 +29,7 @@ func (p *Presence) checkOut(_ context.Context, t *router.Trip) error {
 			return stanza.BadRequest
 		}
 	case st.Type == stanza.TypeError && st.To.IsZero():
-		return router.Drop
+		return router.ErrDropped
 	}
 	return nil
 }

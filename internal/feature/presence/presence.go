@@ -76,7 +76,7 @@ func storeError(err error) error {
 	case errors.Is(err, contact.ErrTooMany):
 		return stanza.ResourceConstraint
 	case errors.Is(err, contact.ErrSelf):
-		return router.Drop
+		return router.ErrDropped
 	}
 	return err
 }

@@ -212,10 +212,3 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	<-done
 	return fmt.Errorf("c2s: %d connections did not end in time: %w", n, ctx.Err())
 }
-
-// isStopping reports whether Shutdown was called.
-func (s *Server) isStopping() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopping
-}

@@ -26,7 +26,7 @@ func (t *turn) recipients(m *stanza.Stanza, self bool, sender jid.JID) ([]*Devic
 				return nil, stanza.ServiceUnavailable
 			}
 		case "headline", "error":
-			return nil, Drop
+			return nil, ErrDropped
 		default:
 			return nil, stanza.ServiceUnavailable
 		}
@@ -35,7 +35,7 @@ func (t *turn) recipients(m *stanza.Stanza, self bool, sender jid.JID) ([]*Devic
 	case "groupchat":
 		return nil, stanza.ServiceUnavailable
 	case "error":
-		return nil, Drop
+		return nil, ErrDropped
 	}
 	var to []*Device
 	for _, d := range t.devices {
@@ -190,7 +190,8 @@ func (t *turn) lose(ctx context.Context, dl *delivery) {
 	case dl.id != 0:
 		t.post(&job{
 			before: func(context.Context) []write {
-				return []write{func(tx *db.Tx) error { return t.r.Store.MarkWaiting(tx, t.taken.owner, dl.id) }}
+				owner := t.taken.owner
+				return []write{func(tx *db.Tx) error { return t.r.Store.MarkWaiting(tx, owner, dl.id) }}
 			},
 			after: func(ctx context.Context, err error) {
 				if err != nil {

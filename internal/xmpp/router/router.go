@@ -26,8 +26,8 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 )
 
-// Drop ends a trip without an answer.
-var Drop = errors.New("router: dropped")
+// ErrDropped ends a trip without an answer.
+var ErrDropped = errors.New("router: dropped")
 
 // Accounts is what the router asks of the accounts.
 type Accounts interface {

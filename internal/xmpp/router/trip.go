@@ -61,7 +61,7 @@ const (
 )
 
 type (
-	// A ScreenFunc refuses a stanza with a *stanza.Error, or with Drop.
+	// A ScreenFunc refuses a stanza with a *stanza.Error, or with ErrDropped.
 	ScreenFunc func(ctx context.Context, t *Trip) error
 	// A MessageFunc does the work of one feature in one stage.
 	MessageFunc func(ctx context.Context, t *Trip) error
@@ -173,7 +173,11 @@ func (t *turn) begin(ctx context.Context, trip *Trip) (err error) {
 	case err != nil:
 		return fmt.Errorf("look up account: %w", err)
 	}
-	t.taken.owner = trip.Owner.ID
+	if t.taken.owner != trip.Owner.ID { // only this goroutine writes it
+		t.mu.Lock()
+		t.taken.owner = trip.Owner.ID
+		t.mu.Unlock()
+	}
 	for _, f := range t.r.screen[trip.Side] {
 		if err := f(ctx, trip); err != nil {
 			return err
@@ -188,7 +192,7 @@ func nobody(st *stanza.Stanza) error {
 	switch {
 	case st.Kind == stanza.Presence, st.Type == "error", st.Kind == stanza.Message && st.Type == "headline",
 		st.Kind == stanza.IQ && st.Type == "result":
-		return Drop
+		return ErrDropped
 	}
 	return stanza.ServiceUnavailable
 }
@@ -378,7 +382,7 @@ func (t *turn) stage(ctx context.Context, trip *Trip, s Stage) {
 
 // refuse answers who sent the trip's stanza, where it may be answered (RFC 6120 §8.3.1).
 func (t *turn) refuse(trip *Trip, err error) {
-	if errors.Is(err, Drop) || trip.Stanza.Type == "error" || trip.Stanza.Type == "result" {
+	if errors.Is(err, ErrDropped) || trip.Stanza.Type == "error" || trip.Stanza.Type == "result" {
 		trip.ticket.safe()
 		return
 	}

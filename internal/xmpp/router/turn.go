@@ -28,6 +28,7 @@ type turn struct {
 	dead    bool            // retired: post elsewhere
 	devices []*Device       // by time of binding; replaced, never changed in place
 	open    fifo[*delivery] // recorded, not yet known to be taken, by archive id
+	pages   int             // of waiting messages, sent to a device that has not taken them yet
 	taken   takenMark       // how far the account's devices have taken what was recorded
 
 	// Of the turn's goroutine alone.
@@ -160,7 +161,7 @@ func (t *turn) run() {
 // retire forgets a turn with nothing to do and nothing to keep. mu is held, and given back.
 func (t *turn) retire() {
 	t.dead = !t.running && t.jobs.empty() && t.pipe.empty() && len(t.devices) == 0 && t.open.empty() &&
-		!t.taken.dirty && !t.taken.saving
+		t.pages == 0 && !t.taken.dirty && !t.taken.saving
 	dead := t.dead
 	t.mu.Unlock()
 	if dead {
@@ -210,7 +211,6 @@ type fifo[T any] struct {
 func (f *fifo[T]) empty() bool { return f.first == len(f.items) }
 func (f *fifo[T]) len() int    { return len(f.items) - f.first }
 func (f *fifo[T]) head() T     { return f.items[f.first] }
-func (f *fifo[T]) all() []T    { return f.items[f.first:] }
 
 func (f *fifo[T]) push(v T) {
 	if f.first > 32 && f.first*2 > len(f.items) {

@@ -69,7 +69,11 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 		for _, e := range page {
 			fate.ids = append(fate.ids, e.ID)
 		}
-		fate.left = len(page)
+		if fate.left = len(page); fate.left > 0 {
+			t.mu.Lock()
+			t.pages++
+			t.mu.Unlock()
+		}
 		for _, e := range page {
 			st, err := t.waitingStanza(e)
 			if err != nil {
@@ -139,9 +143,13 @@ func (f *pageFate) one(lost bool) {
 			if len(ids) == 0 {
 				return nil
 			}
-			return []write{func(tx *db.Tx) error { return t.r.Store.Unmark(tx, t.taken.owner, ids...) }}
+			owner := t.taken.owner
+			return []write{func(tx *db.Tx) error { return t.r.Store.Unmark(tx, owner, ids...) }}
 		},
 		after: func(ctx context.Context, err error) {
+			t.mu.Lock()
+			t.pages--
+			t.mu.Unlock()
 			switch {
 			case err != nil:
 				t.r.log.ErrorContext(ctx, "note what was taken", "err", err)
