@@ -97,6 +97,9 @@ type Router struct {
 	dirtyMu sync.Mutex
 	dirty   []*turn // have a taken mark to save
 
+	laterMu sync.Mutex
+	later   []func() // tried again at the next tick of Run
+
 	links *links
 }
 
@@ -176,10 +179,24 @@ func (r *Router) Run(ctx context.Context) error {
 			return nil
 		case <-t.C:
 			r.saveTaken()
+			r.laterMu.Lock()
+			again := r.later
+			r.later = nil
+			r.laterMu.Unlock()
+			for _, f := range again {
+				f()
+			}
 		case <-r.links.due():
 			r.links.repeat()
 		}
 	}
+}
+
+// tryLater has Run call f soon. After a stop without that, the store knows what is left (Start).
+func (r *Router) tryLater(f func()) {
+	r.laterMu.Lock()
+	r.later = append(r.later, f)
+	r.laterMu.Unlock()
 }
 
 // Close waits until the turns have nothing left to do, saves what was taken, and ends. No stream may be open

@@ -254,7 +254,12 @@ func (t *turn) messageOut(trip *Trip) *job {
 type transit struct {
 	Owner int64
 	ID    archive.ID
+	tries int // that the store failed
 }
+
+// maxTries is how often a message that the store could not take is tried again, once a second; then it is left to the
+// next start.
+const maxTries = 300
 
 // errRepeated undoes the act of a message that came a second time.
 var errRepeated = errors.New("router: repeated")
@@ -286,23 +291,42 @@ func (t *turn) messageIn(st *stanza.Stanza, tr *transit, tk *ticket) *job {
 			if failed == nil {
 				failed = err
 			}
+			_, refused := errors.AsType[*stanza.Error](failed)
 			switch {
+			case failed == nil:
 			case errors.Is(failed, errRepeated):
 				return
-			case failed != nil:
-				t.refuse(trip, failed)
-				if tr != nil && err == nil {
-					// Its error is queued; a failure leaves the note, and a second error after a restart.
-					t.r.db.Submit(func(tx *db.Tx) error {
-						_, err := t.r.Store.TakeTransit(tx, tr.Owner, tr.ID)
-						return err
-					}, func(error) {})
+			case tr != nil && !refused && !errors.Is(failed, ErrDropped):
+				// The store failed. The message was acknowledged to its sender, so it is neither refused nor forgotten.
+				t.r.log.ErrorContext(ctx, "record message", "err", failed, "tries", tr.tries)
+				if tr.tries++; tr.tries < maxTries {
+					t.r.tryLater(func() { t.r.hop(st, tr, nil) })
 				}
+				return
+			default:
+				t.refuse(trip, failed)
+				t.r.endTransit(tr)
 				return
 			}
 			t.deliverMessage(ctx, trip)
 		},
 	}
+}
+
+// endTransit removes the note of a message that goes no further: its error is queued, or it is dropped. Where that
+// fails the note stays, and there is a second error after a restart.
+func (r *Router) endTransit(tr *transit) {
+	if tr == nil {
+		return
+	}
+	r.db.Submit(func(tx *db.Tx) error {
+		_, err := r.Store.TakeTransit(tx, tr.Owner, tr.ID)
+		return err
+	}, func(err error) {
+		if err != nil {
+			r.log.Error("end transit", "err", err)
+		}
+	})
 }
 
 func (r *Router) takeTransit(tr *transit) write {
@@ -461,10 +485,5 @@ func (r *Router) toServer(st *stanza.Stanza, tr *transit, tk *ticket) {
 		// Nobody reads what is sent to the server (RFC 6121 §8.5.1 in spirit).
 		r.hop(st.Bounce(stanza.ServiceUnavailable), nil, tk.share())
 	}
-	if tr != nil {
-		r.db.Submit(func(tx *db.Tx) error {
-			_, err := r.Store.TakeTransit(tx, tr.Owner, tr.ID)
-			return err
-		}, func(error) {})
-	}
+	r.endTransit(tr)
 }
