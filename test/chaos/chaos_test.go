@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package chaos kills the server while people chat, starts it again on what it left behind, and then looks for
+// messages: what was acknowledged to its sender is on disk for both sides, once and in order, and reaches the other.
+//
+// It runs the real binary, built with the fault points of internal/db, on a folder of its own, and talks to it over
+// TLS on loopback. A round goes like this:
+//
+//   - chat: all but one log in and send numbered messages to all others, as fast as acknowledgements (XEP-0198 §4)
+//     let them, until the process dies by SIGKILL: at the Nth pass of a fault point, or when a random number
+//     of things has happened. One client has no stream management, one comes and goes, one account has two devices, and
+//     one stays away.
+//   - what is on the disk is looked at, in a copy. Then, now and then, the process is killed again while it recovers.
+//   - settle: all log in, get what waited and a last message, and acknowledge it; SIGTERM ends the server in good
+//     order. What is on the disk is looked at again. In the next round nobody may get anything a second time.
+//
+// No message is sent twice by its client, so what is not acknowledged may be there or not, but never twice. Copies on
+// the wire are allowed after a kill, with the same <stanza-id/> (XEP-0359 §3).
+//
+// The short form takes seconds; KITH_SOAK=1 asks for the long one. The log names the seed, and KITH_CHAOS_SEED
+// repeats the choices that were made with it; what happens between two processes is not the same twice all the same.
+package chaos
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// A plan says how the server is killed in one of its lives.
+type plan struct {
+	fault string // "point:N" for KITH_FAULT; "" for none
+	after int64  // how many things happen before it is killed from outside, see world.step; 0: it is not
+}
+
+func (p plan) String() string {
+	switch {
+	case p.fault != "":
+		return p.fault
+	case p.after != 0:
+		return fmt.Sprintf("after %d steps", p.after)
+	}
+	return "not at all"
+}
+
+// A round is how the server dies while people chat, and then while it recovers from that.
+type round struct {
+	chat    plan
+	recover []plan
+}
+
+func TestKilled(t *testing.T) {
+	binary := build(t)
+	points := faultPoints(t)
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("KITH_CHAOS_SEED"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatalf("KITH_CHAOS_SEED: %v", err)
+		}
+		seed = n
+	}
+	t.Logf("KITH_CHAOS_SEED=%d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	worlds := short(random, points)
+	if os.Getenv("KITH_SOAK") != "" {
+		worlds = long(random, points)
+	}
+	for i, rounds := range worlds {
+		random := rand.New(rand.NewPCG(seed, uint64(i)+1))
+		t.Run(strconv.Itoa(i+1), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, binary, random)
+			for n, r := range rounds {
+				begun := time.Now()
+				w.round(r)
+				t.Logf("round %d, killed %v, then %v: %s, %.1fs", n+1, r.chat, r.recover, w.ledger.sum(),
+					time.Since(begun).Seconds())
+				if t.Failed() {
+					return
+				}
+			}
+			w.settle(plan{}) // nothing comes again
+			w.inspect(true)
+		})
+	}
+}
+
+// short has each fault point once, and three random kills.
+func short(random *rand.Rand, points []string) [][]round {
+	var faults []round
+	for _, p := range points {
+		faults = append(faults, round{chat: atPoint(p, 1+random.IntN(40))})
+	}
+	var others []round
+	for range 3 {
+		others = append(others, round{chat: atRandom(random)})
+	}
+	others[1].recover = []plan{atRandom(random)}
+	return [][]round{faults, others}
+}
+
+// long has each fault point at several passes, while people chat and while the server recovers, and 50 random kills.
+func long(random *rand.Rand, points []string) [][]round {
+	var worlds [][]round
+	for _, p := range points {
+		var rounds []round
+		for _, n := range []int{1, 2, 3, 7, 40, 300} {
+			r := round{chat: atPoint(p, n)}
+			if p != checkpoint { // recovery does not write enough for it
+				r.recover = []plan{atPoint(p, 1+random.IntN(12))}
+			}
+			rounds = append(rounds, r)
+		}
+		worlds = append(worlds, rounds)
+	}
+	for range 5 {
+		var rounds []round
+		for range 10 {
+			r := round{chat: atRandom(random)}
+			for range random.IntN(3) {
+				r.recover = append(r.recover, plan{after: 1 + random.Int64N(400)})
+			}
+			rounds = append(rounds, r)
+		}
+		worlds = append(worlds, rounds)
+	}
+	return worlds
+}
+
+// checkpoint is the one fault point that is passed once in a thousand pages, and not with each act.
+const checkpoint = "checkpoint"
+
+func atPoint(point string, n int) plan {
+	if point == checkpoint {
+		n = 1 + n/40
+	}
+	return plan{fault: fmt.Sprintf("%s:%d", point, n)}
+}
+
+func atRandom(random *rand.Rand) plan { return plan{after: 1 + random.Int64N(4000)} }

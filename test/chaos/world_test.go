@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/stream"
+)
+
+// A person is one device of somebody, and how it behaves.
+type person struct {
+	account  string
+	resource string
+	managed  bool   // uses stream management
+	alone    bool   // is the account's only device
+	sends    bool   // while people chat
+	goes     bool   // comes and goes while people chat
+	away     bool   // while people chat
+	contact  string // whose presence it asks for; "" for nobody's
+}
+
+// people are all devices of all accounts.
+func people() []person {
+	return []person{
+		{account: "ann", resource: "main", managed: true, alone: true, sends: true, contact: "ben"},
+		{account: "ben", resource: "main", managed: true, alone: true, sends: true, contact: "ann"},
+		{account: "cat", resource: "main", alone: true, sends: true},
+		{account: "dan", resource: "main", managed: true, alone: true, sends: true, goes: true},
+		{account: "eve", resource: "main", managed: true, alone: true, away: true},
+		{account: "fay", resource: "main", managed: true, sends: true},
+		{account: "fay", resource: "more"},
+	}
+}
+
+// accounts are the names of all who get messages.
+func accounts() []string { return []string{"ann", "ben", "cat", "dan", "eve", "fay"} }
+
+// herald sends the last message to everybody.
+const herald = "zoe"
+
+// A world is a data folder, and the people who chat by way of it, over several lives of the server.
+type world struct {
+	t      *testing.T
+	binary string
+	dir    string
+	random *rand.Rand // of the test's goroutine alone
+	ledger *ledger
+
+	mu      sync.Mutex // guards all below
+	server  *server    // of this life
+	steps   int64      // in this life
+	due     int64      // the step for which pass waits
+	reached chan struct{}
+}
+
+func newWorld(t *testing.T, binary string, random *rand.Rand) *world {
+	w := &world{t: t, binary: binary, dir: t.TempDir(), random: random, ledger: newLedger()}
+	for _, a := range append(accounts(), herald) {
+		w.addUser(a)
+	}
+	return w
+}
+
+// step notes that something has happened: a log-in, a message that was sent, anything that was read. When there were
+// as many as the plan says, the server is killed.
+func (w *world) step() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.steps++
+	if w.steps == w.server.plan.after {
+		w.server.kill()
+	}
+	if w.reached != nil && w.steps >= w.due {
+		close(w.reached)
+		w.reached = nil
+	}
+}
+
+// pass waits until n more steps were made. One goroutine at a time may wait.
+func (w *world) pass(ctx context.Context, s *server, n int64) error {
+	reached := make(chan struct{})
+	w.mu.Lock()
+	w.due, w.reached = w.steps+n, reached
+	w.mu.Unlock()
+	select {
+	case <-reached:
+		return nil
+	case <-s.done:
+		return errEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// round is one of the test's rounds. It ends with a server that has stopped in good order.
+func (w *world) round(r round) {
+	w.chat(r.chat)
+	w.inspect(false)
+	for _, p := range r.recover {
+		w.settle(p)
+		w.inspect(false)
+	}
+	w.settle(plan{})
+	w.inspect(true)
+}
+
+// begin starts a life. The context that it returns ends when that takes too long.
+func (w *world) begin(p plan) (context.Context, context.CancelFunc, *server) {
+	w.t.Helper()
+	s := w.start(p)
+	w.mu.Lock()
+	w.server, w.steps, w.reached = s, 0, nil
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(w.t.Context(), lifetime)
+	select {
+	case <-s.ready:
+	case <-s.done:
+	case <-ctx.Done():
+		s.kill()
+		w.ledger.wrong("the server did not begin to listen")
+		<-s.done
+	}
+	return ctx, cancel, s
+}
+
+// report fails the test if something is wrong by now.
+func (w *world) report(s *server) {
+	w.t.Helper()
+	list := append(w.ledger.report(), s.errors()...)
+	for i, p := range list {
+		if i == 25 {
+			w.t.Errorf("and %d more", len(list)-i)
+			break
+		}
+		w.t.Error(p)
+	}
+	if w.t.Failed() {
+		w.t.Fatalf("in the life that was to be killed %v; the server's last words:\n%s", s.plan, s.tail())
+	}
+}
+
+// chat is a life in which people send messages until the server is killed.
+func (w *world) chat(p plan) {
+	ctx, cancel, s := w.begin(p)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, p := range people() {
+		random := rand.New(rand.NewPCG(w.random.Uint64(), 0))
+		if !p.away && !s.gone() {
+			all.Go(func() { w.during(s, w.live(ctx, s, p, random)) })
+		}
+	}
+	err := s.wait(lifetime)
+	cancel()
+	all.Wait()
+	if err == nil {
+		err = s.killed()
+	}
+	if err != nil {
+		w.ledger.wrong("%v", err)
+	}
+	w.report(s)
+}
+
+// during notes an error, unless it is because the server was killed.
+func (w *world) during(s *server, err error) {
+	if err != nil && (s.wait(stopTime) != nil || s.killed() != nil) {
+		w.ledger.wrong("%v", err)
+	}
+}
+
+// live is what a person does while people chat, until the server is gone.
+func (w *world) live(ctx context.Context, s *server, p person, random *rand.Rand) error {
+	for {
+		d, err := w.connect(ctx, s, p)
+		if err != nil {
+			return err
+		}
+		stays := -1
+		if p.goes {
+			stays = 20 + random.IntN(150)
+		}
+		if err := d.chat(ctx, random, stays); err != nil {
+			d.leave(false)
+			return err
+		}
+		d.leave(true)
+		if err := w.pass(ctx, s, 50+random.Int64N(500)); err != nil {
+			return err
+		}
+	}
+}
+
+// chat sends n messages to random people, or, if n is negative or the device does not send, goes on until the
+// connection ends.
+func (d *device) chat(ctx context.Context, random *rand.Rand, n int) error {
+	if err := d.present(ctx); err != nil {
+		return err
+	}
+	if !d.sends {
+		return d.await(ctx, func() bool { return false })
+	}
+	for i := 0; i != n; i++ {
+		to := accounts()[random.IntN(len(accounts()))]
+		if to == d.account {
+			continue
+		}
+		a := address(to)
+		if random.IntN(8) == 0 {
+			a = jid.MustParse(a.String() + "/main") // it may be there or not
+		}
+		if err := d.send(ctx, a); err != nil {
+			return err
+		}
+		d.w.step()
+	}
+	return nil
+}
+
+// settle is a life in which everybody logs in and gets what waited. It ends in good order, unless p says otherwise;
+// where p has not come true by then, by SIGKILL all the same.
+func (w *world) settle(p plan) {
+	ctx, cancel, s := w.begin(p)
+	defer cancel()
+	var there []*device
+	if !s.gone() {
+		var err error
+		there, err = w.gather(ctx, s)
+		if w.during(s, err); err != nil {
+			s.kill() // so that they end
+		}
+	}
+	if p == (plan{}) {
+		w.stop(s, there)
+	} else {
+		s.kill()
+		<-s.done
+	}
+	for _, d := range there {
+		<-d.ended
+	}
+	w.report(s)
+	if p == (plan{}) {
+		w.ledger.settle()
+	}
+}
+
+// gather has everybody log in, get what waited and a last message behind that, and acknowledge it. It returns who is
+// connected, also with an error.
+func (w *world) gather(ctx context.Context, s *server) (there []*device, err error) {
+	var mu sync.Mutex // guards there and err
+	each := func(f func(i int) error, n int) {
+		var all sync.WaitGroup
+		for i := range n {
+			all.Go(func() {
+				if e := f(i); e != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					err = errors.Join(err, e)
+				}
+			})
+		}
+		all.Wait()
+	}
+	everybody := append(people(), person{account: herald, resource: "main", managed: true, alone: true})
+	each(func(i int) error {
+		d, err := w.connect(ctx, s, everybody[i])
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		there = append(there, d)
+		mu.Unlock()
+		return d.present(ctx)
+	}, len(everybody))
+	if err != nil {
+		return there, err
+	}
+	last := map[string]key{}
+	for _, d := range there {
+		if d.account == herald {
+			for _, a := range accounts() {
+				last[a] = key{herald, a, w.ledger.last(herald, a) + 1}
+				err = errors.Join(err, d.send(ctx, address(a)))
+			}
+		}
+	}
+	if err != nil {
+		return there, err
+	}
+	each(func(i int) error {
+		d := there[i]
+		if d.account != herald {
+			if err := d.await(ctx, func() bool { return d.got[last[d.account]] }); err != nil {
+				return fmt.Errorf("waiting for the last message: %w", err)
+			}
+		}
+		return d.sync(ctx)
+	}, len(there))
+	return there, err
+}
+
+// stop ends the server in good order, with devices connected.
+func (w *world) stop(s *server, there []*device) {
+	if err := s.stop(); err != nil {
+		w.ledger.wrong("stop: %v", err)
+	}
+	if err := s.wait(stopTime); err != nil {
+		w.ledger.wrong("%v", err)
+		return
+	}
+	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
+		w.ledger.wrong("after SIGTERM the server ended with %v", s.cmd.ProcessState)
+	}
+	for _, d := range there {
+		<-d.ended
+		if e, ok := errors.AsType[*stream.PeerError](d.why); !ok || e.Condition != "system-shutdown" { // RFC 6120 §4.9.3.20
+			w.ledger.wrong("%s was told %v when the server stopped", d.account, d.why)
+		}
+	}
+}
