@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kith builds the program and runs servers of it, for tests that want what people get: one binary, its
+// environment and its exit code.
+//
+// A test builds the binary once (Build) and starts as many servers as it wants (Binary.Start). Each has a data folder
+// and ports of its own, so tests run beside each other. A server is stopped when its test ends, in the way an admin
+// stops it, and the test fails if it does not go in good order or if its log says that something went wrong.
+//
+// What needs another program says so with Need: people who do not have it still run the rest.
+package kith
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Domain is that of the servers.
+const Domain = "localhost"
+
+const (
+	startTime = 30 * time.Second // until it can be reached, at most
+	stopTime  = 15 * time.Second // of a stop in good order, at most: the server gives itself ten seconds
+)
+
+// A Binary is the program's path.
+type Binary string
+
+// Build builds the program and returns its path, which is good until t ends. Tags are those of the build.
+func Build(t testing.TB, tags ...string) Binary {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kith")
+	c := exec.CommandContext(t.Context(), "go", "build", "-tags", strings.Join(tags, ","), "-o", path,
+		"github.com/kith-im/kith/cmd/kith")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return Binary(path)
+}
+
+// A Server is one that runs. Its methods may be called concurrently, and from tests that run beside each other.
+type Server struct {
+	Dir        string // the data folder
+	Web        string // http://localhost and a port, without a slash at the end
+	Clients    string // address and port for STARTTLS
+	ClientsTLS string // address and port for TLS at once
+
+	binary Binary
+	env    []string
+	cmd    *exec.Cmd
+	log    log
+	done   chan struct{} // closed when the process is gone
+}
+
+// Start starts a server, and stops it when t ends. More are variables of its environment, such as
+// "KITH_LIMITS_SESSIONS=5".
+func (b Binary) Start(t testing.TB, more ...string) *Server {
+	t.Helper()
+	web := freePort(t)
+	dir := t.TempDir()
+	s := &Server{Dir: dir, Web: fmt.Sprintf("http://localhost:%d", web), binary: b, done: make(chan struct{})}
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "KITH_") {
+			s.env = append(s.env, v)
+		}
+	}
+	s.env = append(s.env, "KITH_DATA="+dir, "KITH_DOMAIN="+Domain, "KITH_WEB_URL="+s.Web,
+		fmt.Sprintf("KITH_LISTEN_WEB=127.0.0.1:%d", web), "KITH_LISTEN_CLIENTS=127.0.0.1:0",
+		"KITH_LISTEN_CLIENTS_TLS=127.0.0.1:0", "KITH_ACCOUNTS_ITERATIONS=4096")
+	s.env = append(s.env, more...)
+
+	s.cmd = exec.Command(string(b), "serve") // not by context: it is stopped, not killed
+	s.cmd.Dir, s.cmd.Env, s.cmd.Stderr = dir, s.env, &s.log
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.stop(t) })
+
+	ready := make(chan struct{})
+	go func() { // ends with the process, which stop waits for
+		defer close(s.done)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			f := strings.Fields(lines.Text())
+			switch {
+			case len(f) == 4 && f[3] == "(STARTTLS)":
+				s.Clients = f[2]
+			case len(f) == 4 && f[3] == "(TLS)":
+				s.ClientsTLS = f[2]
+				close(ready)
+			}
+		}
+		_ = s.cmd.Wait() // ProcessState says it all
+	}()
+	late := time.NewTimer(startTime)
+	defer late.Stop()
+	select {
+	case <-ready:
+	case <-s.done:
+		t.Fatalf("the server did not start: %v\n%s", s.cmd.ProcessState, s.log.String())
+	case <-late.C:
+		t.Fatalf("the server cannot be reached after %v\n%s", startTime, s.log.String())
+	}
+	return s
+}
+
+// freePort is one that was free a moment ago: the address of the web app has to be known before the start.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// stop asks the server to end, and fails the test if it does not end well.
+func (s *Server) stop(t testing.TB) {
+	t.Helper()
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may be gone already, which the exit code tells
+	late := time.NewTimer(stopTime)
+	defer late.Stop()
+	select {
+	case <-s.done:
+	case <-late.C:
+		_ = s.cmd.Process.Kill()
+		<-s.done
+		t.Errorf("the server was still there %v after SIGTERM", stopTime)
+	}
+	if state := s.cmd.ProcessState; !state.Success() {
+		t.Errorf("the server ended with %v", state)
+	}
+	for line := range strings.Lines(s.log.String()) {
+		if strings.Contains(line, "level=ERROR") || strings.HasPrefix(line, "panic:") {
+			t.Errorf("in the server's log: %s", line)
+		}
+	}
+	if t.Failed() {
+		t.Logf("the server's log:\n%s", s.log.String())
+	}
+}
+
+// Certificate is the file of the certificate that the server has made for itself.
+func (s *Server) Certificate() string { return filepath.Join(s.Dir, "self-signed.crt") }
+
+// Command runs a command of the program on the server, with input on its standard input, and returns its output. The
+// test fails if the command does.
+func (s *Server) Command(t testing.TB, input string, args ...string) string {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), string(s.binary), args...)
+	c.Dir, c.Env, c.Stdin = s.Dir, s.env, strings.NewReader(input)
+	var out, problem bytes.Buffer
+	c.Stdout, c.Stderr = &out, &problem
+	if err := c.Run(); err != nil {
+		t.Fatalf("kith %s: %v\n%s", strings.Join(args, " "), err, problem.String())
+	}
+	return out.String()
+}
+
+// AddUser makes an account.
+func (s *Server) AddUser(t testing.TB, name, password string) {
+	t.Helper()
+	s.Command(t, password+"\n", "user", "add", name)
+}
+
+// log is the server's standard error, readable while it is written.
+type log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// Missing skips the test because a peer is not installed; with CI=true, where all of them are, it fails it.
+func Missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed here, and CI has everything", what)
+	}
+	t.Skipf("%s is not installed here", what)
+}
+
+// Need returns the path of a program that the test cannot do without.
+func Need(t testing.TB, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		Missing(t, program)
+	}
+	return path
+}
