@@ -12,21 +12,25 @@ import (
 // Marked returns the entries of owner that are marked as waiting, in their order: those after the id after, limit at
 // most.
 func (a *Archive) Marked(ctx context.Context, owner int64, after ID, limit int) ([]Entry, error) {
-	const q = "SELECT " + columns + " WHERE a.owner = $1 AND a.waiting AND a.id > $2 ORDER BY a.id LIMIT $3" // archive_waiting
-	return a.read(ctx, q, owner, int64(after), limit)
+	return a.read(ctx, allMarked, owner, int64(after), limit)
 }
+
+const (
+	allMarked = "SELECT " + columns + " WHERE a.owner = $1 AND a.waiting AND a.id > $2 ORDER BY a.id LIMIT $3" // archive_waiting
+
+	// CROSS JOIN keeps SQLite from beginning with the archive, which is long, instead of the accounts, which are few.
+	unseen = `
+		SELECT r.owner, r.id FROM account o LEFT JOIN archive_taken t ON t.owner = o.id CROSS JOIN archive r
+		WHERE r.owner = o.id AND r.id > COALESCE(t.id, 0)` // archive_owner
+	markUnseen = "UPDATE archive SET waiting = TRUE WHERE NOT sent AND NOT waiting AND (owner, id) IN (" + unseen + ")"
+)
 
 // Recover marks as waiting what a crash may have kept from its owner's devices: entries that were received and are
 // younger than the saved mark of what was taken. It is called at the start, before anything is recorded. After a stop
 // in good order there are none, and finding that out costs one look into an index for each account.
 func (a *Archive) Recover(ctx context.Context) error {
 	err := a.db.Write(ctx, func(tx *db.Tx) error {
-		const q = `
-			UPDATE archive SET waiting = TRUE WHERE NOT sent AND NOT waiting AND (owner, id) IN (
-				SELECT r.owner, r.id FROM account o
-				LEFT JOIN archive_taken t ON t.owner = o.id
-				JOIN archive r ON r.owner = o.id AND r.id > COALESCE(t.id, 0))` // archive_owner
-		if _, err := tx.Exec(q); err != nil {
+		if _, err := tx.Exec(markUnseen); err != nil {
 			return err
 		}
 		// What is marked needs no younger mark; so that a second crash does not mark more.

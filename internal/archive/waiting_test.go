@@ -92,6 +92,54 @@ func TestWaiting(t *testing.T) {
 	})
 }
 
+func TestRecover(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *db.DB, a *archive.Archive, c *clock) {
+		taken := received(t, d, a, "taken")
+		var want []archive.ID
+		want = append(want, add(t, d, a, archive.Entry{Owner: juliet, Peer: romeos, Waiting: true, Raw: raw("marked")}).ID)
+		write(t, d, func(tx *db.Tx) error { return a.SaveTaken(tx, juliet, want[0]) })
+		want = append(want, received(t, d, a, "unseen").ID)
+		add(t, d, a, archive.Entry{Owner: juliet, Peer: romeos, Sent: true, Raw: raw("sent")})
+		want = append(want, received(t, d, a, "unseen as well").ID)
+		add(t, d, a, archive.Entry{Owner: romeo, Peer: juliets, Raw: raw("of one who has taken nothing ever")})
+
+		check := func(owner int64, want ...archive.ID) {
+			t.Helper()
+			list, err := a.Marked(t.Context(), owner, 0, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []archive.ID
+			for _, e := range list {
+				got = append(got, e.ID)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("marked for %d: %v, want %v", owner, got, want)
+			}
+		}
+		check(juliet, want[0])
+		if err := a.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		check(juliet, want...)
+		if e, err := a.Get(t.Context(), juliet, taken.ID); err != nil || e.Waiting {
+			t.Errorf("what was taken: %v, %v", e, err)
+		}
+		list, err := a.Marked(t.Context(), romeo, 0, 100)
+		if err != nil || len(list) != 1 {
+			t.Errorf("marked for romeo: %v, %v", list, err)
+		}
+
+		// What a device has taken since is not marked by the next start.
+		write(t, d, func(tx *db.Tx) error { return a.Unmark(tx, juliet, want...) })
+		if err := a.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		check(juliet)
+	})
+}
+
 func TestTransit(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d *db.DB, a *archive.Archive, c *clock) {
