@@ -189,9 +189,9 @@ func (t *turn) lose(ctx context.Context, dl *delivery) {
 		t.drop(dl)
 	case dl.id != 0:
 		t.post(&job{
-			before: func(context.Context) []write {
+			before: func(context.Context) ([]write, error) {
 				owner := t.taken.owner
-				return []write{func(tx *db.Tx) error { return t.r.Store.MarkWaiting(tx, owner, dl.id) }}
+				return []write{func(tx *db.Tx) error { return t.r.Store.MarkWaiting(tx, owner, dl.id) }}, nil
 			},
 			after: func(ctx context.Context, err error) {
 				if err != nil {

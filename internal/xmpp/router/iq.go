@@ -79,22 +79,13 @@ func (t *turn) iqOut(trip *Trip) *job {
 	if here {
 		return t.answer(trip, target)
 	}
-	var failed error
 	return &job{
-		before: func(ctx context.Context) []write {
-			if failed = t.begin(ctx, trip); failed == nil {
-				failed = t.r.reachable(st.To)
-			}
-			return nil
-		},
+		before: func(ctx context.Context) ([]write, error) { return nil, t.begin(ctx, trip) },
 		after: func(ctx context.Context, err error) {
 			defer trip.ticket.done()
-			if failed == nil {
-				failed = err
-			}
 			switch {
-			case failed != nil:
-				t.refuse(trip, failed)
+			case err != nil:
+				t.refuse(trip, err)
 			case st.To.IsZero() || st.To == t.addr || st.To == t.r.Domain:
 				// An answer to the server, which asked nothing (RFC 6120 §8.2.3): dropped.
 			default:
@@ -111,19 +102,12 @@ func (t *turn) iqIn(st *stanza.Stanza, tk *ticket) *job {
 	if st.To.IsBare() && isRequest(st) {
 		return t.answer(trip, Account)
 	}
-	var failed error
 	return &job{
-		before: func(ctx context.Context) []write {
-			failed = t.begin(ctx, trip)
-			return nil
-		},
+		before: func(ctx context.Context) ([]write, error) { return nil, t.begin(ctx, trip) },
 		after: func(ctx context.Context, err error) {
 			defer tk.done()
-			if failed == nil {
-				failed = err
-			}
-			if failed != nil {
-				t.refuse(trip, failed)
+			if err != nil {
+				t.refuse(trip, err)
 				return
 			}
 			d := t.device(st.To)
@@ -144,54 +128,45 @@ func (t *turn) answer(trip *Trip, target Target) *job {
 	st := trip.Stanza
 	q := &Request{Stanza: st, Account: t.addr, Device: trip.Device}
 	var payload xmlstream.Raw
-	var failed error
 	var h iqHandler
-	reply := func() {
-		if failed != nil {
-			t.refuse(trip, failed)
-			return
-		}
-		result := st.Result(payload)
-		if trip.Device != nil {
+	reply := func(err error) {
+		switch result := st.Result(payload); {
+		case err != nil:
+			t.refuse(trip, err)
+		case trip.Device != nil:
 			trip.Device.Send(result)
-		} else {
+		default:
 			t.r.hop(result, nil, trip.ticket.share())
 		}
-		trip.ticket.safe()
+		trip.ticket.done() // its answer is queued
 	}
 	return &job{
-		before: func(ctx context.Context) []write {
-			if failed = t.begin(ctx, trip); failed != nil {
-				return nil
+		before: func(ctx context.Context) (_ []write, err error) {
+			if err := t.begin(ctx, trip); err != nil {
+				return nil, err
 			}
 			q.Owner = trip.Owner
-			q.Payload, _ = st.First()
+			q.Payload, _ = st.First() // a request has exactly one (stanza.Parse)
 			h = t.r.iq[iqKey{target, st.Type, q.Payload.Name()}]
 			switch {
 			case h.f == nil:
-				failed = stanza.ServiceUnavailable // RFC 6120 §8.4
+				return nil, stanza.ServiceUnavailable // RFC 6120 §8.4
 			case !h.beside:
-				payload, failed = h.f(ctx, q)
+				payload, err = h.f(ctx, q)
 			}
-			return nil
+			return nil, err
 		},
 		after: func(ctx context.Context, err error) {
-			if failed == nil {
-				failed = err
-			}
-			if failed == nil && h.beside {
-				t.beside(func() {
-					err := t.guard(func() { payload, failed = h.f(ctx, q) })
-					if failed == nil {
-						failed = err
-					}
-					reply()
-					trip.ticket.done()
-				})
+			if err != nil || !h.beside {
+				reply(err)
 				return
 			}
-			reply()
-			trip.ticket.done()
+			t.beside(func() {
+				reply(t.guard(func() (err error) {
+					payload, err = h.f(ctx, q)
+					return err
+				}))
+			})
 		},
 	}
 }
@@ -230,4 +205,9 @@ type requestFate struct {
 func (f *requestFate) Taken() {}
 func (f *requestFate) Lost() {
 	f.t.r.Route(f.st.Bounce(stanza.RecipientUnavailable))
+}
+
+// isRequest reports whether a stanza must be answered (RFC 6120 §8.2.3).
+func isRequest(st *stanza.Stanza) bool {
+	return st.Kind == stanza.IQ && (st.Type == "get" || st.Type == "set")
 }

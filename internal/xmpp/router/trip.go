@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/archive"
@@ -111,46 +110,6 @@ func (t *Trip) Peer() jid.JID {
 	return t.Stanza.From.Bare()
 }
 
-// An Origin is told how far a stanza that a stream brought has got (XEP-0198 §4): Safe when it may be
-// acknowledged, Through when the last of its trips is over. Each is called at most once, on any goroutine.
-type Origin interface {
-	Safe()
-	Through()
-}
-
-// A ticket is held by all the trips that come of one stanza. A nil ticket is that of a stanza of our own.
-type ticket struct {
-	origin Origin
-	trips  atomic.Int32
-	told   atomic.Bool
-}
-
-func newTicket(o Origin) *ticket {
-	tk := &ticket{origin: o}
-	tk.trips.Store(1)
-	return tk
-}
-
-func (tk *ticket) share() *ticket {
-	if tk != nil {
-		tk.trips.Add(1)
-	}
-	return tk
-}
-
-func (tk *ticket) safe() {
-	if tk != nil && !tk.told.Swap(true) {
-		tk.origin.Safe()
-	}
-}
-
-func (tk *ticket) done() {
-	if tk != nil && tk.trips.Add(-1) == 0 {
-		tk.safe()
-		tk.origin.Through()
-	}
-}
-
 // enter begins the Outbound trip of a stanza that the device sent. From is verified.
 func (t *turn) enter(d *Device, st *stanza.Stanza, tk *ticket) *job {
 	trip := &Trip{Side: Outbound, Account: t.addr, Stanza: st, Device: d, r: t.r, ticket: tk}
@@ -164,7 +123,7 @@ func (t *turn) enter(d *Device, st *stanza.Stanza, tk *ticket) *job {
 	}
 }
 
-// begin looks up whose trip it is, and has it screened.
+// begin looks up whose trip it is, and has it screened. Outbound it also sees whether it can get anywhere.
 func (t *turn) begin(ctx context.Context, trip *Trip) (err error) {
 	trip.Owner, err = t.r.Accounts.Lookup(ctx, t.addr.Local())
 	switch {
@@ -178,6 +137,16 @@ func (t *turn) begin(ctx context.Context, trip *Trip) (err error) {
 		t.taken.owner = trip.Owner.ID
 		t.mu.Unlock()
 	}
+	if trip.Side == Outbound && !trip.Stanza.To.IsZero() {
+		if err := t.r.reachable(trip.Stanza.To); err != nil {
+			return err
+		}
+	}
+	return t.screened(ctx, trip)
+}
+
+// screened has the trip screened.
+func (t *turn) screened(ctx context.Context, trip *Trip) error {
 	for _, f := range t.r.screen[trip.Side] {
 		if err := f(ctx, trip); err != nil {
 			return err
@@ -195,295 +164,4 @@ func nobody(st *stanza.Stanza) error {
 		return ErrDropped
 	}
 	return stanza.ServiceUnavailable
-}
-
-// messageOut is the Outbound half of a message's way.
-func (t *turn) messageOut(trip *Trip) *job {
-	var failed error
-	to := trip.Stanza.To
-	if to.IsZero() { // RFC 6120 §10.3.1
-		trip.Stanza = trip.Stanza.Addressed(trip.Stanza.From, t.addr)
-		to = t.addr
-	}
-	if to.Bare() == t.addr {
-		return t.messageSelf(trip)
-	}
-	return &job{
-		before: func(ctx context.Context) []write {
-			if failed = t.begin(ctx, trip); failed != nil {
-				return nil
-			}
-			if failed = t.r.reachable(to); failed != nil {
-				return nil
-			}
-			if failed = t.stagesBefore(ctx, trip); failed != nil {
-				return nil
-			}
-			if len(trip.writes) > 0 {
-				trip.Write(func(tx *db.Tx) error {
-					if trip.ArchiveID == 0 {
-						return nil
-					}
-					return t.r.Store.PutTransit(tx, trip.Owner.ID, trip.ArchiveID, to.Bare())
-				})
-			}
-			return trip.writes
-		},
-		after: func(ctx context.Context, err error) {
-			defer trip.ticket.done()
-			if failed == nil {
-				failed = err
-			}
-			if failed != nil {
-				t.refuse(trip, failed)
-				return
-			}
-			var tr *transit
-			if trip.ArchiveID != 0 {
-				tr = &transit{Owner: trip.Owner.ID, ID: trip.ArchiveID}
-			}
-			t.stage(ctx, trip, Copy)
-			t.stage(ctx, trip, Notify)
-			t.r.hop(trip.Stanza, tr, trip.ticket.share())
-			trip.ticket.safe() // its act is committed, and it was handed on
-		},
-	}
-}
-
-// A transit names the note of a recorded message that goes on (Store.PutTransit).
-type transit struct {
-	Owner int64
-	ID    archive.ID
-	tries int // that the store failed
-}
-
-// maxTries is how often a message that the store could not take is tried again, once a second; then it is left to the
-// next start.
-const maxTries = 300
-
-// errRepeated undoes the act of a message that came a second time.
-var errRepeated = errors.New("router: repeated")
-
-// messageIn is the Inbound half of a message's way. tr is nil where the sender's side has not recorded it, or
-// is of another server.
-func (t *turn) messageIn(st *stanza.Stanza, tr *transit, tk *ticket) *job {
-	trip := &Trip{Side: Inbound, Account: t.addr, Stanza: st, r: t.r, ticket: tk}
-	var failed error
-	return &job{
-		before: func(ctx context.Context) []write {
-			if failed = t.begin(ctx, trip); failed != nil {
-				return nil
-			}
-			if failed = t.plan(trip); failed != nil {
-				return nil
-			}
-			if failed = t.stagesBefore(ctx, trip); failed != nil {
-				return nil
-			}
-			if tr != nil {
-				// First in the act, so that a repeated message leaves no trace.
-				trip.writes = append([]write{t.r.takeTransit(tr)}, trip.writes...)
-			}
-			return trip.writes
-		},
-		after: func(ctx context.Context, err error) {
-			defer tk.done()
-			if failed == nil {
-				failed = err
-			}
-			_, refused := errors.AsType[*stanza.Error](failed)
-			switch {
-			case failed == nil:
-			case errors.Is(failed, errRepeated):
-				return
-			case tr != nil && !refused && !errors.Is(failed, ErrDropped):
-				// The store failed. The message was acknowledged to its sender, so it is neither refused nor forgotten.
-				t.r.log.ErrorContext(ctx, "record message", "err", failed, "tries", tr.tries)
-				if tr.tries++; tr.tries < maxTries {
-					t.r.tryLater(func() { t.r.hop(st, tr, nil) })
-				}
-				return
-			default:
-				t.refuse(trip, failed)
-				t.r.endTransit(tr)
-				return
-			}
-			t.deliverMessage(ctx, trip)
-		},
-	}
-}
-
-// endTransit removes the note of a message that goes no further: its error is queued, or it is dropped. Where that
-// fails the note stays, and there is a second error after a restart.
-func (r *Router) endTransit(tr *transit) {
-	if tr == nil {
-		return
-	}
-	r.db.Submit(func(tx *db.Tx) error {
-		_, err := r.Store.TakeTransit(tx, tr.Owner, tr.ID)
-		return err
-	}, func(err error) {
-		if err != nil {
-			r.log.Error("end transit", "err", err)
-		}
-	})
-}
-
-func (r *Router) takeTransit(tr *transit) write {
-	return func(tx *db.Tx) error {
-		ok, err := r.Store.TakeTransit(tx, tr.Owner, tr.ID)
-		if err == nil && !ok {
-			err = errRepeated
-		}
-		return err
-	}
-}
-
-// messageSelf is the whole way of a message from an account to itself or to one of its devices: one trip with
-// both sides' stages, one record, one id.
-func (t *turn) messageSelf(trip *Trip) *job {
-	trip.Self = true
-	var failed error
-	return &job{
-		before: func(ctx context.Context) []write {
-			if failed = t.begin(ctx, trip); failed != nil {
-				return nil
-			}
-			for _, f := range t.r.messages[Outbound][Amend] {
-				if failed = f(ctx, trip); failed != nil {
-					return nil
-				}
-			}
-			trip.Side = Inbound
-			for _, f := range t.r.screen[Inbound] {
-				if failed = f(ctx, trip); failed != nil {
-					return nil
-				}
-			}
-			if failed = t.plan(trip); failed != nil {
-				return nil
-			}
-			if failed = t.stagesBefore(ctx, trip); failed != nil {
-				return nil
-			}
-			return trip.writes
-		},
-		after: func(ctx context.Context, err error) {
-			defer trip.ticket.done()
-			if failed == nil {
-				failed = err
-			}
-			if failed != nil {
-				t.refuse(trip, failed)
-				return
-			}
-			t.deliverMessage(ctx, trip)
-			trip.ticket.safe()
-		},
-	}
-}
-
-// stagesBefore runs what comes before the commit.
-func (t *turn) stagesBefore(ctx context.Context, trip *Trip) error {
-	for stage := Amend; stage <= Record; stage++ {
-		for _, f := range t.r.messages[trip.Side][stage] {
-			if err := f(ctx, trip); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// stage runs one stage after the commit.
-func (t *turn) stage(ctx context.Context, trip *Trip, s Stage) {
-	for _, f := range t.r.messages[trip.Side][s] {
-		if err := f(ctx, trip); err != nil {
-			t.r.log.ErrorContext(ctx, "after delivery", "stage", s, "err", err)
-		}
-	}
-}
-
-// refuse answers who sent the trip's stanza, where it may be answered (RFC 6120 §8.3.1).
-func (t *turn) refuse(trip *Trip, err error) {
-	if errors.Is(err, ErrDropped) || trip.Stanza.Type == "error" || trip.Stanza.Type == "result" {
-		trip.ticket.safe()
-		return
-	}
-	answer := trip.Stanza.Bounce(t.r.publicError(err))
-	if trip.Device != nil {
-		trip.Device.Send(answer)
-	} else {
-		t.r.hop(answer, nil, trip.ticket.share())
-	}
-	trip.ticket.safe()
-}
-
-// publicError is what the other side may see of err: a stanza error as it is, and of any other nothing.
-func (r *Router) publicError(err error) *stanza.Error {
-	if se, ok := errors.AsType[*stanza.Error](err); ok {
-		return se
-	}
-	r.log.Error("trip failed", "err", err)
-	return stanza.InternalServerError
-}
-
-// reachable reports, with an error, where an address is of a domain that cannot be reached.
-func (r *Router) reachable(to jid.JID) error {
-	if r.ours(to) || r.Remote != nil {
-		return nil
-	}
-	return stanza.RemoteServerNotFound
-}
-
-// hop hands a stanza to the turn, or the server, of whom it is addressed to. It takes tk over.
-func (r *Router) hop(st *stanza.Stanza, tr *transit, tk *ticket) {
-	switch {
-	case !r.ours(st.To):
-		defer tk.done()
-		if r.Remote != nil {
-			r.Remote.Send(st)
-			return
-		}
-		if st.Type != "error" && st.Type != "result" && st.Kind != stanza.Presence {
-			r.hop(st.Bounce(stanza.RemoteServerNotFound), nil, tk.share())
-		}
-	case !st.To.HasLocal():
-		defer tk.done()
-		r.toServer(st, tr, tk)
-	default:
-		bare := st.To.Bare()
-		if node := r.Peers.Home(bare); node != "" {
-			p := &Packet{Kind: PacketHop, Stanza: st, Ref: r.links.keep(tk)}
-			if tr != nil {
-				p.TransitOwner, p.TransitID = tr.Owner, tr.ID
-			}
-			r.links.send(node, p)
-			return
-		}
-		r.inbound(st, tr, tk)
-	}
-}
-
-// inbound begins the Inbound trip of a stanza for an account whose home is here.
-func (r *Router) inbound(st *stanza.Stanza, tr *transit, tk *ticket) {
-	r.postOn(st.To.Bare(), func(t *turn) *job {
-		switch st.Kind {
-		case stanza.Message:
-			return t.messageIn(st, tr, tk)
-		case stanza.Presence:
-			return t.presenceTrip(&Trip{Side: Inbound, Account: t.addr, Stanza: st, r: r, ticket: tk})
-		default:
-			return t.iqIn(st, tk)
-		}
-	})
-}
-
-// toServer takes a stanza that is addressed to the domain itself and is no request of a device here.
-func (r *Router) toServer(st *stanza.Stanza, tr *transit, tk *ticket) {
-	if st.Kind == stanza.Message && st.Type != "error" && st.Type != "headline" {
-		// Nobody reads what is sent to the server (RFC 6121 §8.5.1 in spirit).
-		r.hop(st.Bounce(stanza.ServiceUnavailable), nil, tk.share())
-	}
-	r.endTransit(tr)
 }

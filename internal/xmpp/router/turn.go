@@ -42,11 +42,11 @@ type write func(*db.Tx) error
 
 // A job is one thing that a turn does. Either half may be nil.
 type job struct {
-	before func(context.Context) []write // what it returns is committed as one act
-	after  func(context.Context, error)  // with the error of that act, or of a fault in before
-	alone  bool                          // begins when the pipe is empty, and nothing begins before it ended
-	ready  bool                          // turn.mu: the second half may run
-	err    error                         // turn.mu, until ready
+	before func(context.Context) ([]write, error) // what it returns is committed as one act
+	after  func(context.Context, error)           // with the error of before, or of that act
+	alone  bool                                   // begins when the pipe is empty, and nothing begins before it ended
+	ready  bool                                   // turn.mu: the second half may run
+	err    error                                  // turn.mu, until ready
 }
 
 // maxPipe bounds the jobs between their two halves; the store's batches are smaller.
@@ -126,10 +126,11 @@ func (t *turn) run() {
 		case t.mayEnd():
 			j := t.pipe.head() // it leaves the pipe only when it is done: alone means alone
 			t.mu.Unlock()
-			t.guard(func() {
+			_ = t.guard(func() error { // it is logged, and the job is done
 				if j.after != nil {
 					j.after(ctx, j.err)
 				}
+				return nil
 			})
 			t.mu.Lock()
 			t.pipe.pop()
@@ -138,10 +139,11 @@ func (t *turn) run() {
 			t.pipe.push(j)
 			t.mu.Unlock()
 			var writes []write
-			err := t.guard(func() {
+			err := t.guard(func() (err error) {
 				if j.before != nil {
-					writes = j.before(ctx)
+					writes, err = j.before(ctx)
 				}
+				return err
 			})
 			if err == nil && len(writes) > 0 {
 				t.commit(j, writes)
@@ -174,15 +176,14 @@ func (t *turn) retire() {
 }
 
 // guard calls f; a panic in a feature ends one trip, not the server.
-func (t *turn) guard(f func()) (err error) {
+func (t *turn) guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.r.log.Error("fault in a turn", "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("router: fault: %v", p)
 		}
 	}()
-	f()
-	return nil
+	return f()
 }
 
 // commit gives writes to the store as one act, and lets j go on when they are committed.

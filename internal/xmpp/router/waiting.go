@@ -139,12 +139,12 @@ func (f *pageFate) one(lost bool) {
 		return
 	}
 	t.post(&job{
-		before: func(context.Context) []write {
+		before: func(context.Context) ([]write, error) {
 			if len(ids) == 0 {
-				return nil
+				return nil, nil
 			}
 			owner := t.taken.owner
-			return []write{func(tx *db.Tx) error { return t.r.Store.Unmark(tx, owner, ids...) }}
+			return []write{func(tx *db.Tx) error { return t.r.Store.Unmark(tx, owner, ids...) }}, nil
 		},
 		after: func(ctx context.Context, err error) {
 			t.mu.Lock()
