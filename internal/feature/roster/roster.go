@@ -68,7 +68,10 @@ func (x *Roster) get(ctx context.Context, q *router.Request) (xmlstream.Raw, err
 	}
 	*x.asked.Of(q.Device) = true
 	if q.Payload.HasAttr("ver") {
-		since, _ := strconv.ParseInt(q.Payload.Attr("ver"), 10, 64) // what is no number is not ours: the whole list
+		since, err := strconv.ParseInt(q.Payload.Attr("ver"), 10, 64)
+		if err != nil {
+			since = -1 // empty, or not one of ours: the whole list, and its version
+		}
 		changes, _, full, err := x.contacts.Changes(ctx, q.Owner.ID, since)
 		if err != nil {
 			return "", err
