@@ -49,36 +49,48 @@ type Options struct {
 
 // Run runs a server until ctx ends, and then stops it in good order. It returns when everything it started is gone.
 func Run(ctx context.Context, c config.Config, o Options) error {
-	s, err := openServices(ctx, c, o.Log)
+	srv, err := prepare(ctx, c, o)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if err := s.close(); err != nil {
+		if err := srv.close(); err != nil {
 			o.Log.Error("close the database", "err", err)
 		}
 	}()
-	srv, err := assemble(c, s, o)
+	return srv.run(ctx)
+}
+
+// prepare makes a server that listens, and does not yet answer. Its services are closed by who called; where it returns
+// an error, everything is.
+func prepare(ctx context.Context, c config.Config, o Options) (srv *server, err error) {
+	s, err := openServices(ctx, c, o.Log)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := srv.listen(c); err != nil {
-		return err
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if srv, err = assemble(c, s, o); err != nil {
+		return nil, err
+	}
+	if err = srv.listen(c); err != nil {
+		return nil, err
 	}
 	// What was on its way goes on before anybody can add to it.
-	if err := s.archive.Recover(ctx); err != nil {
-		srv.closeListeners()
-		return err
+	if err = s.archive.Recover(ctx); err == nil {
+		err = srv.router.Start(ctx)
 	}
-	if err := srv.router.Start(ctx); err != nil {
-		srv.closeListeners()
-		return err
+	if err == nil {
+		err = srv.welcome(ctx, c, o)
 	}
-	if err := srv.welcome(ctx, c, o); err != nil {
+	if err != nil {
 		srv.closeListeners()
-		return err
+		return nil, err
 	}
-	return srv.run(ctx)
+	return srv, nil
 }
 
 // A server is all parts of a running server.

@@ -87,11 +87,11 @@ func (p *Presence) probed(ctx context.Context, t *router.Trip) error {
 		return err
 	}
 	if !i.State.Has(contact.From) {
-		t.Route(made(string(contact.Unsubscribed), t.Account, from.Bare()))
+		t.Route(stanza.New(stanza.Presence, string(contact.Unsubscribed), t.Stanza.ID, t.Account, from.Bare())) // RFC 6121 §4.3.2.1
 		return nil
 	}
 	if !p.show(t.Account, from) {
-		t.Route(made(unavailable, t.Account, from))
+		t.Route(stanza.New(stanza.Presence, unavailable, t.Stanza.ID, t.Account, from))
 	}
 	return nil
 }

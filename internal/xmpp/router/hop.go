@@ -86,8 +86,9 @@ func (r *Router) inbound(st *stanza.Stanza, tr *transit, tk *ticket) {
 
 // toServer takes a stanza that is addressed to the domain itself and is no request of a device here.
 func (r *Router) toServer(st *stanza.Stanza, tr *transit, tk *ticket) {
-	if st.Kind == stanza.Message && st.Type != "error" && st.Type != "headline" {
-		// Nobody reads what is sent to the server (RFC 6121 §8.5.1 in spirit).
+	if isRequest(st) || st.Kind == stanza.Message && st.Type != "error" && st.Type != "headline" {
+		// Nobody reads what is sent to the server (RFC 6121 §8.5.1 in spirit), and a request for a resource of the
+		// domain must be answered all the same (RFC 6120 §8.2.3).
 		r.hop(st.Bounce(stanza.ServiceUnavailable), nil, tk.share())
 	}
 	r.endTransit(tr)
