@@ -13,8 +13,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// pageSize is the size of a page in a new file, in bytes. With it a long stanza needs fewer overflow pages.
-const pageSize = 8192
+// pageSize is the size of a page in a new file, in bytes. What one act touches are many pages and little of each.
+const pageSize = 4096
 
 // maxStatements bounds the prepared statements that a connection keeps; beyond it they are prepared for one use.
 const maxStatements = 256
@@ -25,7 +25,7 @@ const maxStatements = 256
 // connection never checkpoints by itself (checkpoint.go does).
 var (
 	writerPragmas = []string{
-		"busy_timeout(10000)", "page_size(8192)", "foreign_keys(1)", "cache_size(-2048)",
+		"busy_timeout(10000)", "page_size(4096)", "foreign_keys(1)", "cache_size(-2048)",
 		"journal_size_limit(16777216)", "wal_autocheckpoint(0)", "temp_store(memory)",
 	}
 	readerPragmas = []string{

@@ -39,7 +39,7 @@ func TestSettings(t *testing.T) {
 	}
 	err := d.Write(t.Context(), func(tx *Tx) error {
 		check("writer", tx, map[string]string{
-			"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "page_size": "8192",
+			"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "page_size": "4096",
 			"wal_autocheckpoint": "0", "journal_size_limit": "16777216", "busy_timeout": "10000", "query_only": "0",
 		})
 		return nil
@@ -342,7 +342,7 @@ func TestHealthComesBackByItself(t *testing.T) {
 // written be late in the file.
 func TestTheLogStaysShort(t *testing.T) {
 	t.Parallel()
-	tune := tuning{batch: 256, checkpoint: 8, walLimit: 32 * pageSize}
+	tune := tuning{batch: 256, checkpoint: 8, walLimit: 64 * pageSize}
 	path := filepath.Join(t.TempDir(), "kith.db")
 	d := openTest(t, path, tune, noteSchema)
 	ctx, cancel := context.WithCancel(t.Context())
