@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the plays here have in common: a client (Peer) that keeps what it receives, and a list of checks (Play).
+
+A play is a program. Its first argument is JSON and says where the server is:
+
+    {"host": "localhost", "clients": 5222, "clients_tls": 5223, "ca": "FILE", "password": "…", "prefix": "…"}
+
+"ca" is the server's certificate, which is checked as any other is. Accounts are made before, with that password and
+the prefix before their names, so that plays can run beside each other. What the play finds it prints, a JSON object
+a line: {"check": "what", "ok": true} or {"check": "what", "ok": false, "why": "…"}; at {"cue": "…"} the other side
+of the play, where it has one, does something.
+
+Nothing sleeps: what is expected is waited for, at most PATIENCE seconds. That nothing comes is checked with a ping to
+the server, whose answer follows all that was on the way (Peer.nothing).
+"""
+
+import asyncio
+import json
+import logging
+import sys
+import traceback
+
+import slixmpp
+from slixmpp.exceptions import IqError
+
+PATIENCE = 10  # seconds
+
+settings = json.loads(sys.argv[1])
+DOMAIN = settings["host"]
+
+
+def address(name):
+    """The bare address of an account of this play."""
+    return f"{settings['prefix']}{name}@{DOMAIN}"
+
+
+class LoginFailed(Exception):
+    """The server refused; the argument is its condition."""
+
+
+class Peer(slixmpp.ClientXMPP):
+    """A client of an account. What it receives waits in inbox until it is taken."""
+
+    def __init__(self, name, resource="slixmpp", password=None, mechanism=None, plugins=()):
+        jid = f"{address(name)}/{resource}" if resource else address(name)
+        super().__init__(jid, password or settings["password"], sasl_mech=mechanism)
+        self.inbox = []
+        self.changed = asyncio.Event()
+        self.use_ipv6 = False
+        self.use_aiodns = False
+        self.ca_certs = settings["ca"]
+        self.roster.auto_authorize = None  # a person answers requests
+        self.roster.auto_subscribe = False
+        self.offered = None  # the last stream features
+        for plugin in ("xep_0030", "xep_0199", *plugins):
+            self.register_plugin(plugin)
+        self.add_filter("in", self._keep)
+
+    def _keep(self, stanza):
+        if isinstance(stanza, slixmpp.stanza.StreamFeatures):
+            self.offered = stanza
+        else:
+            self.inbox.append(stanza)
+            self.changed.set()
+        return stanza
+
+    @property
+    def mechanism(self):
+        return self["feature_mechanisms"].mech.name
+
+    async def login(self, direct=False):
+        """Connects and binds, over STARTTLS or with TLS at once; LoginFailed if the password is not right."""
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+
+        def finish(error=None):
+            if done.done():
+                return
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+        self.add_event_handler("stream_negotiated", lambda _: finish())
+        self.add_event_handler("failed_auth", lambda failure: finish(LoginFailed(failure["condition"])))
+        self.add_event_handler("ssl_invalid_chain", lambda e: finish(LoginFailed(f"certificate: {e}")))
+        self.add_event_handler("connection_failed", lambda e: finish(LoginFailed(f"connection: {e}")))
+        self.add_event_handler("disconnected", lambda why: finish(LoginFailed(f"disconnected: {why}")))
+        # slixmpp 1.8.3 asks for the address behind a name with the default port, whatever port it was given.
+        self.default_port = settings["clients_tls" if direct else "clients"]
+        self.connect((DOMAIN, self.default_port), use_ssl=direct)
+        await asyncio.wait_for(done, PATIENCE)
+        return self
+
+    async def come(self, **presence):
+        """Logs in, asks for the contact list and becomes available, as apps do."""
+        await self.login()
+        await self.contacts()
+        self.send_presence(**presence)
+        await self.receive(f"own presence of {self.boundjid}", is_presence("available", self.boundjid))
+        return self
+
+    async def leave(self):
+        """Ends the stream as it should be."""
+        gone = asyncio.get_running_loop().create_future()
+        self.add_event_handler("disconnected", lambda _: gone.done() or gone.set_result(None))
+        self.disconnect()
+        await asyncio.wait_for(gone, PATIENCE)
+
+    async def receive(self, what, matches):
+        """Takes the first stanza that matches out of the inbox, and waits for it if it is not there yet."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    for stanza in self.inbox:
+                        if matches(stanza):
+                            self.inbox.remove(stanza)
+                            return stanza
+                    self.changed.clear()
+                    await self.changed.wait()
+        except TimeoutError:
+            have = "\n".join(str(s) for s in self.inbox)
+            raise AssertionError(f"{self.boundjid} waited for {what} in vain; it has\n{have}") from None
+
+    async def nothing(self, what, matches):
+        """Checks that nothing such has come of what was sent before."""
+        await self.ping()
+        for stanza in self.inbox:
+            assert not matches(stanza), f"{self.boundjid} got {what}: {stanza}"
+
+    async def ping(self):
+        iq = self.make_iq_get(ito=DOMAIN)
+        iq.xml.append(slixmpp.xmlstream.ET.Element("{urn:xmpp:ping}ping"))
+        return await iq.send(timeout=PATIENCE)
+
+    async def contacts(self, ver=None):
+        """The answer to a request for the contact list."""
+        iq = self.make_iq_get()
+        iq.enable("roster")
+        if ver is not None:
+            iq["roster"]["ver"] = ver
+        return await iq.send(timeout=PATIENCE)
+
+    async def save(self, jid, name="", groups=(), subscription=""):
+        """Changes one entry of the contact list."""
+        iq = self.make_iq_set()
+        iq["roster"]["items"] = {jid: {"name": name, "subscription": subscription, "groups": list(groups)}}
+        return await iq.send(timeout=PATIENCE)
+
+    def subscription(self, kind, jid):
+        self.send_presence(pto=jid, ptype=kind)
+
+
+async def befriend(one, other):
+    """Two who are there see each other from now on."""
+    for a, b in ((one, other), (other, one)):
+        a.subscription("subscribe", b.boundjid.bare)
+        await b.receive("request", is_presence("subscribe", a.boundjid.bare))
+        b.subscription("subscribed", a.boundjid.bare)
+        await a.receive("consent", is_presence("subscribed", b.boundjid.bare))
+        await a.receive("presence", is_presence("available", b.boundjid))
+    for peer, jid in ((one, other.boundjid.bare), (other, one.boundjid.bare)):
+        await peer.receive("push", is_push(jid, subscription="both"))
+
+
+def is_presence(kind, who):
+    """Presence of that type from who: an address, full or bare as it is given."""
+    return lambda s: isinstance(s, slixmpp.Presence) and s["type"] == kind and s["from"] == who
+
+
+def is_message(body):
+    return lambda s: isinstance(s, slixmpp.Message) and s["body"] == body
+
+
+def is_push(jid, **wanted):
+    """A push of the entry for jid that has what is wanted: subscription, ask, name, approved."""
+
+    def matches(s):
+        if not isinstance(s, slixmpp.Iq) or s["type"] != "set":
+            return False
+        item = s.xml.find("{jabber:iq:roster}query/{jabber:iq:roster}item")
+        if item is None or item.get("jid") != jid:
+            return False
+        return all(item.get(k) == v for k, v in wanted.items())
+
+    return matches
+
+
+def entry(answer, jid):
+    """The entry for jid in an answer with the contact list, None if there is none."""
+    for item in answer.xml.iterfind("{jabber:iq:roster}query/{jabber:iq:roster}item"):
+        if item.get("jid") == jid:
+            return item
+    return None
+
+
+def equal(got, want, what):
+    assert got == want, f"{what}: got {got!r}, want {want!r}"
+
+
+async def refused(request):
+    """The condition of the error by which a request is answered."""
+    try:
+        result = await request
+    except IqError as e:
+        return e.iq["error"]["condition"]
+    raise AssertionError(f"not refused: {result}")
+
+
+def cue(text):
+    """Tells the other side of the play that it is its turn."""
+    print(json.dumps({"cue": text}), flush=True)
+
+
+class Play:
+    """Checks that run one after the other, each only if those before were good: they build on each other."""
+
+    def __init__(self):
+        self.checks = []
+
+    def check(self, f):
+        self.checks.append(f)
+        return f
+
+    async def _run(self):
+        for f in self.checks:
+            result = {"check": f.__doc__, "ok": True}
+            try:
+                async with asyncio.timeout(3 * PATIENCE):
+                    await f()
+            except Exception as e:
+                where = traceback.extract_tb(e.__traceback__)[-1]
+                result.update(ok=False, why=f"{type(e).__name__}: {e} ({where.filename}:{where.lineno})")
+            print(json.dumps(result), flush=True)
+            if not result["ok"]:
+                return
+
+    def run(self):
+        logging.basicConfig(level=logging.ERROR)
+        asyncio.run(self._run())
