@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package load measures what the server costs: processor time for a log-in and for a message, memory for a session
+// that is idle, the time to its first answer. Prosody is measured in the same run where it is installed.
+//
+// Servers are processes of their own, as they are released, and their processor time and memory is what /proc says of
+// them: what the clients cost (client_test.go) does not count. Processor time for an operation hardly depends on what
+// else the machine does; rates, latencies and times to start do.
+//
+// "go test ./test/load" is the short form, which holds our server to budgets that are several times what it needs.
+// With KITH_SOAK=1 it measures longer and several times, and prints the table of doc/performance.md; -only and
+// -repeat take parts of that.
+//
+// What is measured is XMPP as in RFC 6120, XEP-0388 v1.0.4, XEP-0386 v1.1.0, XEP-0484 v0.2.0 and XEP-0198 v1.6.3.
+package load
+
+import (
+	"context"
+	"crypto/tls"
+	"flag"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	only   = flag.String("only", "", "parts to measure, with commas between: start, idle, login, message; all if empty")
+	repeat = flag.Int("repeat", 0, "how often each is measured; 0 is 1 in the short form and 3 in the long one")
+)
+
+// A size says how much is measured.
+type size struct {
+	repeat   int
+	starts   int           // of a process, for the time that takes
+	idle     int           // sessions
+	settle   time.Duration // until their memory is looked at again; 0: not at all
+	logins   int           // of each kind
+	pairs    int           // of clients that write to each other
+	messages int           // as fast as possible
+	rate     float64       // messages a second, when not as fast as possible
+	paced    int           // messages at that rate
+}
+
+func sizes() size {
+	z := size{repeat: 1, starts: 1, idle: 200, logins: 200, pairs: 10, messages: 2000, rate: 500, paced: 500}
+	if os.Getenv("KITH_SOAK") != "" {
+		z = size{repeat: 3, starts: 5, idle: 3000, settle: time.Minute, logins: 1000, pairs: 50, messages: 20_000,
+			rate: 500, paced: 5000}
+	}
+	if *repeat > 0 {
+		z.repeat = *repeat
+	}
+	return z
+}
+
+func TestLoad(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("processor time and memory of other processes are read as Linux gives them")
+	}
+	z := sizes()
+	binary := build(t)
+	n := max(z.idle, 2*z.pairs, 48)
+	kinds := []*kind{newKith(t, binary, n)}
+	if p := newProsody(t, n); p != nil {
+		kinds = append(kinds, p)
+	} else if os.Getenv("CI") == "true" {
+		t.Error("Prosody is not installed")
+	}
+	r := &report{kinds: kinds, values: map[value][]float64{}}
+	for range z.repeat {
+		for _, part := range []struct {
+			name string
+			run  func(*testing.T, *report, size, []*kind)
+		}{
+			{"start", measureStart}, {"idle", measureIdle}, {"login", measureLogins}, {"message", measureMessages},
+		} {
+			if *only == "" || slices.Contains(strings.Split(*only, ","), part.name) {
+				begin := time.Now()
+				part.run(t, r, z, kinds)
+				t.Logf("%s took %v", part.name, time.Since(begin).Round(time.Millisecond))
+			}
+		}
+	}
+	t.Logf("\n%s", r)
+	r.check(t)
+}
+
+// measureStart is the time from the start of a process to its first answer, and its memory then.
+func measureStart(t *testing.T, r *report, z size, kinds []*kind) {
+	for _, k := range kinds {
+		for range z.starts {
+			s := k.start(t)
+			r.add(startTook, k, ms(s.took))
+			s.stop(t)
+		}
+		s := k.start(t)
+		kib, err := warmUp(t.Context(), s, directTLS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.add(baseMemory, k, float64(kib)/1024)
+		s.stop(t)
+	}
+}
+
+// measureIdle is the memory of sessions that do nothing.
+func measureIdle(t *testing.T, r *report, z size, kinds []*kind) {
+	measureCrowds(t, r, z, kinds, directTLS, idleTLS, idleTLSLater)
+	measureCrowds(t, r, z, kinds, webSocket, idleWebSocket, idleWebSocketLater)
+}
+
+// measureCrowds looks twice at what sessions cost; between that, all servers have time to give memory back.
+func measureCrowds(t *testing.T, r *report, z size, kinds []*kind, w way, now, later figure) {
+	var crowds []*crowd
+	look := func(d *crowd, f figure) {
+		kib, err := d.perEach()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.add(f, d.server.kind, kib)
+	}
+	for _, k := range kinds {
+		d, err := gather(t.Context(), k.start(t), w, z.idle)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, k.tail())
+		}
+		defer d.server.stop(t)
+		defer d.disperse()
+		if err := rest(t.Context(), 2*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		look(d, now)
+		crowds = append(crowds, d)
+	}
+	if z.settle == 0 {
+		return
+	}
+	if err := rest(t.Context(), z.settle); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range crowds {
+		look(d, later)
+	}
+}
+
+// measureLogins is the processor time of a log-in, and of the end of the session.
+func measureLogins(t *testing.T, r *report, z size, kinds []*kind) {
+	for _, k := range kinds {
+		s := k.start(t)
+		for _, l := range []struct {
+			figure figure
+			visit  visit
+			fast   bool // only where the server has it
+			x25519 bool // the client offers no post-quantum key exchange
+		}{
+			{loginStartTLS, classic(startTLS), false, false},
+			{loginDirectTLS, classic(directTLS), false, false},
+			{loginX25519, classic(directTLS), false, true},
+			{loginWebSocket, classic(webSocket), false, false},
+			{loginSASL2, modern(webSocket, false), true, false},
+			{loginFAST, modern(webSocket, true), true, false},
+		} {
+			if l.fast && !k.fast {
+				continue
+			}
+			s.tls = clientTLS()
+			if l.x25519 {
+				s.tls.CurvePreferences = []tls.CurveID{tls.X25519}
+			}
+			d, err := logins(t.Context(), s, z.logins, l.visit)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", k.name, err, k.tail())
+			}
+			r.add(l.figure, k, ms(d))
+		}
+		s.stop(t)
+	}
+}
+
+// measureMessages is what a message costs and how long it takes, in a flood and at a steady rate.
+func measureMessages(t *testing.T, r *report, z size, kinds []*kind) {
+	for _, k := range kinds {
+		s := k.start(t)
+		c, err := newChat(t.Context(), s, z.pairs)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, k.tail())
+		}
+		hear := func(n int, f func(context.Context, int) (talk, error)) talk {
+			if _, err := f(t.Context(), n/10); err != nil { // warms up
+				t.Fatalf("%s: %v\n%s", k.name, err, k.tail())
+			}
+			m, err := f(t.Context(), n)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", k.name, err, k.tail())
+			}
+			return m
+		}
+		m := hear(z.messages, c.flood)
+		r.add(floodCPU, k, ms(m.cpu))
+		r.add(floodRate, k, m.rate)
+		m = hear(z.paced, func(ctx context.Context, n int) (talk, error) { return c.pace(ctx, n, z.rate) })
+		r.add(pacedCPU, k, ms(m.cpu))
+		r.add(pacedP50, k, ms(m.p50))
+		r.add(pacedP99, k, ms(m.p99))
+		if err := c.leave(); err != nil {
+			t.Errorf("%s: %v\n%s", k.name, err, k.tail())
+		}
+		s.stop(t)
+	}
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package load
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A figure is one thing that is measured.
+type figure uint8
+
+const (
+	startTook figure = iota
+	baseMemory
+	idleTLS
+	idleTLSLater
+	idleWebSocket
+	idleWebSocketLater
+	loginStartTLS
+	loginDirectTLS
+	loginX25519
+	loginWebSocket
+	loginSASL2
+	loginFAST
+	floodCPU
+	floodRate
+	pacedCPU
+	pacedP50
+	pacedP99
+)
+
+// A line says how a figure stands in the table.
+type line struct {
+	figure figure
+	what   string
+	format string
+	more   bool    // more is better
+	budget float64 // what our server must keep to in the short form; 0: none, since it depends on the machine's load
+}
+
+func lines() []line {
+	return []line{
+		{loginStartTLS, "log-in, STARTTLS, SASL, bind: CPU", "%.2f ms", false, 5},
+		{loginDirectTLS, "log-in, direct TLS, SASL, bind: CPU", "%.2f ms", false, 5},
+		{loginX25519, "the same, client without post-quantum keys: CPU", "%.2f ms", false, 5},
+		{loginWebSocket, "log-in, WebSocket behind a proxy, SASL, bind: CPU", "%.2f ms", false, 5},
+		{loginSASL2, "the same, SASL2 with Bind 2, new token: CPU", "%.2f ms", false, 5},
+		{loginFAST, "the same, FAST with Bind 2: CPU", "%.2f ms", false, 5},
+		{floodCPU, "message, as many as it takes: CPU", "%.3f ms", false, 1},
+		{pacedCPU, "message, 500/s: CPU", "%.3f ms", false, 2},
+		{floodRate, "messages a second, at most", "%.0f", true, 0},
+		{pacedP50, "message, 500/s: p50 until received", "%.1f ms", false, 0},
+		{pacedP99, "message, 500/s: p99 until received", "%.1f ms", false, 0},
+		{idleTLS, "idle session, TLS: memory as is", "%.1f KiB", false, 80},
+		{idleTLSLater, "idle session, TLS: memory a minute later", "%.1f KiB", false, 40},
+		{idleWebSocket, "idle session, WebSocket without TLS: memory as is", "%.1f KiB", false, 80},
+		{idleWebSocketLater, "idle session, WebSocket without TLS: memory a minute later", "%.1f KiB", false, 40},
+		{baseMemory, "memory of the server before that", "%.0f MiB", false, 100},
+		{startTook, "start until the first answer", "%.0f ms", false, 0},
+	}
+}
+
+// A report is what was measured.
+type report struct {
+	kinds  []*kind
+	values map[value][]float64
+}
+
+type value struct {
+	figure figure
+	kind   string
+}
+
+func (r *report) add(f figure, k *kind, v float64) {
+	at := value{f, k.name}
+	r.values[at] = append(r.values[at], v)
+}
+
+// median is NaN-free: ok says whether there is one.
+func (r *report) median(f figure, k *kind) (v float64, ok bool) {
+	list := slices.Sorted(slices.Values(r.values[value{f, k.name}]))
+	if len(list) == 0 {
+		return 0, false
+	}
+	return list[len(list)/2], true
+}
+
+// String is a table with the medians, the ratio first: how much better our server is than the other.
+func (r *report) String() string {
+	var b strings.Builder
+	b.WriteString("| |")
+	for _, k := range r.kinds[1:] {
+		fmt.Fprintf(&b, " × %s |", k.name)
+	}
+	for _, k := range r.kinds {
+		fmt.Fprintf(&b, " %s |", k.name)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---:|", 2*len(r.kinds)-1) + "\n")
+	for _, l := range lines() {
+		ours, ok := r.median(l.figure, r.kinds[0])
+		if !ok {
+			continue
+		}
+		fmt.Fprintf(&b, "| %s |", l.what)
+		for _, k := range r.kinds[1:] {
+			theirs, ok := r.median(l.figure, k)
+			switch {
+			case !ok || ours <= 0 || theirs <= 0:
+				b.WriteString(" |")
+			case l.more:
+				fmt.Fprintf(&b, " %.1f |", ours/theirs)
+			default:
+				fmt.Fprintf(&b, " %.1f |", theirs/ours)
+			}
+		}
+		for _, k := range r.kinds {
+			b.WriteString(" " + r.cell(l, k) + " |")
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// cell is the median, and how far the values are apart if there are several.
+func (r *report) cell(l line, k *kind) string {
+	v, ok := r.median(l.figure, k)
+	if !ok {
+		return "–"
+	}
+	return fmt.Sprintf(l.format, v)
+}
+
+// check holds our server to the budgets.
+func (r *report) check(t *testing.T) {
+	for _, l := range lines() {
+		if v, ok := r.median(l.figure, r.kinds[0]); ok && l.budget > 0 && v > l.budget {
+			t.Errorf("%s: "+l.format+", the budget is "+l.format, l.what, v, l.budget)
+		}
+	}
+}
