@@ -8,12 +8,12 @@ import (
 	"strconv"
 
 	"github.com/kith-im/kith/internal/account"
-	"github.com/kith-im/kith/internal/act/removal"
 	"github.com/kith-im/kith/internal/act/signup"
 	"github.com/kith-im/kith/internal/config"
 	"github.com/kith-im/kith/internal/control"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/invite"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
 )
 
 // admin does what the commands ask for, on the services; it is control.Admin of the running server and of a data
@@ -21,7 +21,7 @@ import (
 type admin struct {
 	*services
 	landing func(invite.Token) string
-	removed func(removal.Result) // tells who is connected; nil where nobody is
+	running *server // nil: no server runs on the data folder
 	close   func() error
 }
 
@@ -80,9 +80,15 @@ func (a *admin) DeleteUser(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	var farewells []*stanza.Stanza
+	if a.running != nil {
+		if farewells, err = a.running.farewells(ctx, who); err != nil {
+			return err
+		}
+	}
 	res, err := a.removal.Do(ctx, who.ID)
-	if err == nil && a.removed != nil {
-		a.removed(res)
+	if err == nil && a.running != nil {
+		a.running.removed(res, farewells)
 	}
 	return err
 }
@@ -94,6 +100,16 @@ func (a *admin) CreateInvite(ctx context.Context, r control.InviteRequest) (cont
 	}
 	var inv invite.Invite
 	err = a.db.Write(ctx, func(tx *db.Tx) (err error) {
+		if role == account.Admin {
+			has, err := a.accounts.HasAdmin(tx)
+			if err != nil {
+				return err
+			}
+			if !has { // the link of the start: it dies when the first admin is there, and after a day
+				inv, _, err = a.invites.FirstAdmin(tx)
+				return err
+			}
+		}
 		inv, _, err = a.invites.Create(tx, invite.Request{Role: string(role), Uses: r.Uses, TTL: r.TTL, Note: r.Note})
 		return err
 	})

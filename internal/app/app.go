@@ -19,11 +19,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kith-im/kith/internal/account"
-	"github.com/kith-im/kith/internal/act/removal"
 	"github.com/kith-im/kith/internal/certfile"
 	"github.com/kith-im/kith/internal/config"
-	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/control"
 	"github.com/kith-im/kith/internal/httpd"
 	"github.com/kith-im/kith/internal/invite"
@@ -31,7 +28,6 @@ import (
 	"github.com/kith-im/kith/internal/terminal"
 	"github.com/kith-im/kith/internal/xmpp/c2s"
 	"github.com/kith-im/kith/internal/xmpp/router"
-	"github.com/kith-im/kith/internal/xmpp/stanza"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 	"github.com/kith-im/kith/web"
 )
@@ -132,7 +128,7 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	if srv.control, err = control.Listen(c.Socket(), log.With("pkg", "control")); err != nil {
 		return nil, err
 	}
-	srv.control.HandleAdmin(&admin{services: s, landing: landing(c), removed: srv.removed, close: func() error { return nil }})
+	srv.control.HandleAdmin(&admin{services: s, landing: landing(c), running: srv, close: func() error { return nil }})
 	return srv, nil
 }
 
@@ -251,48 +247,6 @@ func (s *server) run(ctx context.Context) error {
 	wg.Wait()
 	s.log.Info("stopped")
 	return err
-}
-
-// accountChanged ends the sessions of an account that may not go on as it was.
-func (s *server) accountChanged(a account.Account, what account.Change) {
-	condition := ""
-	switch what {
-	case account.PasswordChanged: // RFC 6120 §4.9.3.16
-		condition = "reset"
-	case account.Disabled, account.Deleted:
-		condition = "not-authorized"
-	default:
-		return
-	}
-	bare, err := s.address(a)
-	if err != nil {
-		return // it never had a session
-	}
-	s.router.Do(bare, func(context.Context) {
-		for _, d := range s.router.Devices(bare) {
-			if what == account.PasswordChanged && d.Spared() {
-				continue // it is the one that changed it
-			}
-			d.Kick(condition, "")
-		}
-	})
-}
-
-// removed tells the contacts of an account that is gone.
-func (s *server) removed(res removal.Result) {
-	for _, n := range res.Local { // their lists know already
-		s.router.Do(n.To, func(context.Context) {
-			for _, d := range s.router.Devices(n.To) {
-				if d.Available() == nil {
-					continue
-				}
-				d.Send(stanza.New(stanza.Presence, string(n.Type), stanza.NewID(), res.JID, n.To))
-				if n.Type == contact.Unsubscribed {
-					d.Send(stanza.New(stanza.Presence, "unavailable", stanza.NewID(), res.JID, n.To))
-				}
-			}
-		})
-	}
 }
 
 // certificate opens the configured certificate, or the server's own.

@@ -15,7 +15,9 @@ import (
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/act/signup"
 	"github.com/kith-im/kith/internal/config"
+	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/control"
+	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/xmpptest"
@@ -171,20 +173,30 @@ func (s *testServer) login(t testing.TB, name, password, resource string) *xmppt
 }
 
 // befriend makes two accounts see each other.
-func (s *testServer) befriend(t testing.TB, a, b string) {
+func (s *testServer) befriend(t testing.TB, a, b account.Account) {
 	t.Helper()
-	for _, pair := range [][2]string{{a, b}, {b, a}} {
-		from, to := jid.MustParse(pair[0]+"@"+domain), jid.MustParse(pair[1]+"@"+domain)
-		c := s.login(t, pair[0], password, "befriend")
-		c.MustSend(t, `<presence type="subscribed" to="`+to.String()+`"/>`)
-		c.MustExpectNothing(t)
-		d := s.login(t, pair[1], password, "befriend")
-		d.MustSend(t, `<presence type="subscribe" to="`+from.String()+`"/>`)
-		d.MustExpectNothing(t)
-		c.MustExpectNothing(t)
-		c.Close()
-		d.Close()
+	owner := func(a account.Account) contact.Owner {
+		return contact.Owner{ID: a.ID, JID: jid.MustParse(a.Name + "@" + domain)}
 	}
+	err := s.db.Write(t.Context(), func(tx *db.Tx) error { return s.contacts.MakeMutual(tx, owner(a), owner(b)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// available logs in and sends presence; others are the devices that it hears of.
+func (s *testServer) available(t testing.TB, name, password, resource string, others ...string) *xmpptest.Client {
+	t.Helper()
+	c := s.login(t, name, password, resource)
+	c.MustSend(t, `<presence/>`)
+	patterns := []string{`<presence from="` + c.JID.String() + `"/>`}
+	for _, o := range others {
+		patterns = append(patterns, `<presence from="`+o+`"/>`)
+	}
+	if err := c.ExpectAll(t.Context(), patterns...); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // admin is what the commands of the program talk to.

@@ -47,13 +47,14 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	s = &services{domain: domain}
+	opened := &services{domain: domain}
+	s = opened
 	if s.unlock, err = db.Lock(c.Data); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			s.close()
+			opened.close() // whose error would only follow from the first
 		}
 	}()
 	if s.keys, err = keyfile.Load(filepath.Join(c.Data, "secret.key")); err != nil {

@@ -4,7 +4,9 @@ package presence
 
 import (
 	"context"
+	"errors"
 
+	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/xmpp/jid"
@@ -195,7 +197,7 @@ func (p *Presence) leave(ctx context.Context, d *router.Device, st *stanza.Stanz
 // ended tells everybody that a device is gone without a word (RFC 6121 §4.5.2).
 func (p *Presence) ended(ctx context.Context, d *router.Device) {
 	a, err := p.r.Accounts.Lookup(ctx, d.JID.Local())
-	if err == nil {
+	if err == nil || errors.Is(err, account.ErrUnknown) { // removed: who saw it has been told, and nobody is left in its list
 		err = p.leave(ctx, d, gone(d), a.ID)
 	}
 	if err != nil {
