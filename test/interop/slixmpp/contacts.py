@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contact list and its versions (RFC 6121 §2), and who may see whom (RFC 6121 §3)."""
 
+import slixmpp
 from peer import PATIENCE, Peer, Play, address, entry, equal, is_presence, is_push, refused
 
 play = Play()
@@ -91,10 +92,14 @@ async def foreign_list():
 
 @play.check
 async def subscribe():
-    """subscribe: ask=subscribe in a push, and the request waits for who is away"""
+    """subscribe: ask=subscribe in a push, and the request waits for who is away, at each log-in until it is answered"""
     a = who["a"]
-    a.subscription("subscribe", ben)
+    a.send_presence(pto=ben, ptype="subscribe", pstatus="It is me")
     await a.receive("push", is_push(ben, subscription="none", ask="subscribe"))
+    undecided = await Peer("ben").come()
+    got = await undecided.receive("request", is_presence("subscribe", ann))
+    equal(got["status"], "It is me", "what the request says")
+    await undecided.leave()
     b = who["b"] = await Peer("ben").come()
     await b.receive("request", is_presence("subscribe", ann))
     await b.nothing("an entry for who only asked", is_push(ann))
@@ -155,6 +160,17 @@ async def declined():
     b.subscription("unsubscribed", ann)
     await a.receive("refusal", is_presence("unsubscribed", ben))
     await a.receive("push", is_push(ben, subscription="none", ask=None))
+
+
+@play.check
+async def nobody():
+    """a request to an account that does not exist: an entry that waits, and nothing that tells it from one that does"""
+    a, nobody = who["a"], address("nobody")
+    a.subscription("subscribe", nobody)
+    await a.receive("push", is_push(nobody, subscription="none", ask="subscribe"))
+    await a.nothing("an error", lambda s: isinstance(s, slixmpp.Presence) and s["type"] == "error")
+    await a.save(nobody, subscription="remove")
+    await a.receive("push", is_push(nobody, subscription="remove"))
 
 
 @play.check
