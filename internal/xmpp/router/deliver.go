@@ -75,9 +75,11 @@ func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
 	if recorded && (trip.Waits || trip.Self) {
 		t.pass(trip.ArchiveID)
 	}
-	if recorded && trip.Waits && trip.held == nil {
-		// It is marked: whoever came since its act began fetches it with all that waits.
+	if recorded && trip.Waits && (trip.held == nil || trip.held != t.drainer) {
+		// It is marked: whoever came since its act began fetches it with all that waits, and so does another device
+		// where the one that was catching up has left.
 		t.missed(ctx, trip)
+		t.drainAny(ctx)
 		return
 	}
 	to, err := t.recipients(m, trip.Self, m.From)

@@ -33,6 +33,7 @@ type turn struct {
 
 	// Of the turn's goroutine alone.
 	drainer *Device // catches up with what waited; what is recorded meanwhile waits with it
+	again   bool    // somebody wanted to drain meanwhile
 	queries int     // running beside the turn
 	queued  []func()
 }

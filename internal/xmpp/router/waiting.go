@@ -29,9 +29,11 @@ func (t *Trip) DeliverWaiting() {
 	}
 }
 
-// drain begins to send what waits to d, unless another device does that already.
+// drain begins to send what waits to d, unless a device is at that already: then it looks once more when it is
+// through, since what was lost in the meantime may be older than what it has got.
 func (t *turn) drain(d *Device) {
 	if t.drainer != nil {
+		t.again = true
 		return
 	}
 	t.drainer = d
@@ -52,8 +54,9 @@ func (t *turn) drainAny(context.Context) {
 // halves, and what the page does not hold is recorded after it.
 func (t *turn) drainNext(d *Device, after archive.ID) {
 	t.post(&job{alone: true, after: func(ctx context.Context, _ error) {
-		if t.drainer != d {
-			return // it has left
+		if t.drainer != d { // it has left
+			t.drainAny(ctx)
+			return
 		}
 		page, err := t.r.Store.Marked(ctx, t.taken.owner, after, drainPage)
 		if err != nil {
@@ -61,29 +64,51 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 			t.drainer = nil
 			return
 		}
-		full := len(page) == drainPage
-		if !full {
+		fate := &pageFate{t: t, d: d, more: len(page) == drainPage}
+		if !fate.more {
 			t.drainer = nil // this is all: what comes now goes straight to its devices
+			if t.again {
+				t.again = false
+				t.drain(d)
+			}
 		}
-		fate := &pageFate{t: t, d: d, more: full}
+		var list []*stanza.Stanza
 		for _, e := range page {
-			fate.ids = append(fate.ids, e.ID)
-		}
-		if fate.left = len(page); fate.left > 0 {
-			t.mu.Lock()
-			t.pages++
-			t.mu.Unlock()
-		}
-		for _, e := range page {
+			fate.end = e.ID
+			if d.fetched[e.ID] {
+				continue // it is on its way to d since d drained the last time
+			}
 			st, err := t.waitingStanza(e)
 			if err != nil {
-				t.r.log.ErrorContext(ctx, "stored message", "id", e.ID, "err", err)
-				fate.Taken()
+				t.r.log.ErrorContext(ctx, "stored message", "id", e.ID, "err", err) // it stays, for who looks into it
 				continue
 			}
-			d.send(st, fate)
+			list, fate.ids = append(list, st), append(fate.ids, e.ID)
+		}
+		switch {
+		case len(list) > 0:
+			t.fetch(d, list, fate)
+		case fate.more:
+			t.drainNext(d, fate.end)
 		}
 	}})
+}
+
+// fetch sends what waits to d.
+func (t *turn) fetch(d *Device, list []*stanza.Stanza, fate *pageFate) {
+	if d.fetched == nil {
+		d.fetched = map[archive.ID]bool{}
+	}
+	for _, id := range fate.ids {
+		d.fetched[id] = true
+	}
+	fate.left = len(list)
+	t.mu.Lock()
+	t.pages++
+	t.mu.Unlock()
+	for _, st := range list {
+		d.send(st, fate)
+	}
 }
 
 // waitingStanza is a stored message as it is delivered late: with its id (XEP-0359 §3) and the time at which it
@@ -113,12 +138,14 @@ func parseStored(raw xmlstream.Raw) (*stanza.Stanza, error) {
 type pageFate struct {
 	t    *turn
 	d    *Device
-	more bool
+	more bool       // there may be more behind the page
+	end  archive.ID // of the page
 	ids  []archive.ID
 
 	// Under turn.mu.
-	left int // not yet taken; the device takes them in order
-	lost bool
+	left int  // neither taken nor lost yet; the device takes them in order
+	lost bool // some were not taken
+	took int  // those before; meaningless where none was lost
 }
 
 func (f *pageFate) Taken() { f.one(false) }
@@ -128,12 +155,14 @@ func (f *pageFate) one(lost bool) {
 	t := f.t
 	t.mu.Lock()
 	if lost && !f.lost {
-		f.lost = true
-		f.ids = f.ids[:len(f.ids)-f.left] // those before it were taken
+		f.lost, f.took = true, len(f.ids)-f.left
 	}
 	f.left--
 	last := f.left == 0
 	ids := f.ids
+	if f.lost {
+		ids = ids[:f.took]
+	}
 	t.mu.Unlock()
 	if !last {
 		return
@@ -150,11 +179,15 @@ func (f *pageFate) one(lost bool) {
 			t.mu.Lock()
 			t.pages--
 			t.mu.Unlock()
+			for _, id := range f.ids {
+				delete(f.d.fetched, id)
+			}
+			if err != nil {
+				t.r.log.ErrorContext(ctx, "note what was taken", "err", err) // it comes once more some time
+			}
 			switch {
-			case err != nil:
-				t.r.log.ErrorContext(ctx, "note what was taken", "err", err)
 			case f.more && !f.lost:
-				t.drainNext(f.d, ids[len(ids)-1])
+				t.drainNext(f.d, f.end)
 			case f.lost:
 				t.drainAny(ctx)
 			}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package router_test
+
+import (
+	"testing"
+
+	"github.com/kith-im/kith/internal/xmpp/router/routertest"
+)
+
+// TestLostByAnother holds that what one device after the other has lost comes to the one that stays, each message
+// once, though that one takes its time to acknowledge.
+func TestLostByAnother(t *testing.T) {
+	routertest.Each(t, func(w *routertest.World) {
+		romeo := w.Bind("romeo/desk")
+		first, second := w.Bind("juliet/first"), w.Bind("juliet/second")
+		first.Manage()
+		second.Manage()
+		w.Settle()
+		say(romeo, "juliet@/first", 0, 5)
+		say(romeo, "juliet@/second", 5, 10)
+		w.Settle()
+		stays := w.Bind("juliet/stays")
+		stays.Manage()
+		stays.Sendf(`<presence/>`)
+		w.Settle()
+		n := len(stays.Take())
+		first.Leave()
+		w.Settle()
+		second.Leave()
+		w.Settle()
+		wantBodies(w, stays, numbers(0, 10))
+		stays.Ack(uint32(n + 10))
+		w.Settle()
+		if n := len(waiting(w, "juliet")); n != 0 {
+			w.T.Errorf("%d still wait", n)
+		}
+	})
+}
+
+// TestLostBehind holds that a message which is lost while another device fetches what waited, and which is older than
+// what that one has got, comes when it is through.
+func TestLostBehind(t *testing.T) {
+	routertest.Each(t, func(w *routertest.World) {
+		romeo := w.Bind("romeo/desk")
+		gone := w.Bind("juliet/gone") // not available: nothing but what is for it alone
+		gone.Manage()
+		w.Settle()
+		say(romeo, "juliet@/gone", 0, 1)
+		w.Settle()
+		say(romeo, "juliet@", 1, 151)
+		w.Settle()
+		slow := w.Bind("juliet/slow")
+		slow.Manage()
+		slow.Sendf(`<presence/>`)
+		w.Settle()
+		page := slow.Take()
+		gone.Leave()
+		w.Settle()
+		n := uint32(len(page) + len(presences(slow.Take())))
+		slow.Ack(n)
+		w.Settle()
+		wantBodies(w, slow, append(numbers(101, 151), "0"))
+	})
+}
+
+// TestLeftBetweenPages holds that when a device leaves that was fetching what waited, another one gets the rest.
+func TestLeftBetweenPages(t *testing.T) {
+	routertest.Each(t, func(w *routertest.World) {
+		w.Account("juliet")
+		romeo := w.Bind("romeo/desk")
+		say(romeo, "juliet@", 0, 150)
+		w.Settle()
+		slow := w.Bind("juliet/slow")
+		slow.Manage()
+		slow.Sendf(`<presence/>`)
+		w.Settle()
+		n := len(slow.Take())
+		fast := w.Come("juliet/fast", 0)
+		n += len(presences(slow.Take()))
+		slow.Ack(uint32(n))
+		slow.Leave() // before the next page
+		w.Settle()
+		wantBodies(w, fast, numbers(100, 150))
+	})
+}
