@@ -95,11 +95,11 @@ func short(random *rand.Rand, points []string) [][]round {
 	for _, p := range points {
 		faults = append(faults, round{chat: atPoint(p, 1+random.IntN(40))})
 	}
-	var others []round
-	for range 3 {
-		others = append(others, round{chat: atRandom(random)})
+	others := []round{
+		{chat: atRandom(random, 500)},
+		{chat: atRandom(random, 4000), recover: []plan{atRandom(random, 1000)}},
+		{chat: plan{after: 20_000}},
 	}
-	others[1].recover = []plan{atRandom(random)}
 	return [][]round{faults, others}
 }
 
@@ -120,9 +120,9 @@ func long(random *rand.Rand, points []string) [][]round {
 	for range 5 {
 		var rounds []round
 		for range 10 {
-			r := round{chat: atRandom(random)}
+			r := round{chat: atRandom(random, []int64{200, 2000, 10_000, 40_000}[random.IntN(4)])}
 			for range random.IntN(3) {
-				r.recover = append(r.recover, plan{after: 1 + random.Int64N(400)})
+				r.recover = append(r.recover, atRandom(random, 1000))
 			}
 			rounds = append(rounds, r)
 		}
@@ -141,4 +141,4 @@ func atPoint(point string, n int) plan {
 	return plan{fault: fmt.Sprintf("%s:%d", point, n)}
 }
 
-func atRandom(random *rand.Rand) plan { return plan{after: 1 + random.Int64N(4000)} }
+func atRandom(random *rand.Rand, most int64) plan { return plan{after: 1 + random.Int64N(most)} }

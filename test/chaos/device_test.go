@@ -25,8 +25,10 @@ const (
 	askEvery     = 5  // messages, for an acknowledgement
 )
 
-// errEnded says that the connection was at its end.
-var errEnded = errors.New("the connection ended")
+var (
+	errEnded = errors.New("the connection ended")
+	errGone  = errors.New("the server is gone")
+)
 
 // A device is one connection of a client that is logged in. One goroutine, read, takes what comes; all methods may
 // be called by any.
@@ -43,6 +45,7 @@ type device struct {
 	sent    uint32     // stanzas, since stream management was enabled
 	open    []*message // sent and not acknowledged, in order; nil for a stanza that is no message
 	asked   int        // messages that were sent since an acknowledgement was asked for
+	enabled bool       // stream management
 	taken   uint32     // stanzas that were read, since stream management was enabled
 	reached map[uint32]bool
 	got     map[key]bool
@@ -58,31 +61,33 @@ func (w *world) connect(ctx context.Context, s *server, p person) (*device, erro
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	d := &device{person: p, w: w, stream: c.Stream, ended: make(chan struct{}), last: map[string]int{},
-		reached: map[uint32]bool{}, got: map[key]bool{}, change: make(chan struct{})}
-	if err := d.begin(ctx, c); err != nil {
+	if err := c.Login(ctx, p.account, password, p.resource, "SCRAM-SHA-256"); err != nil {
 		c.Cut()
 		return nil, fmt.Errorf("log in as %s: %w", p.account, err)
 	}
+	deadline := time.Now().Add(2 * lifetime) // nobody waits for so long
+	if err := errors.Join(c.Stream.SetReadDeadline(deadline), c.Stream.SetWriteDeadline(deadline)); err != nil {
+		c.Cut()
+		return nil, err
+	}
+	d := &device{person: p, w: w, stream: c.Stream, ended: make(chan struct{}), last: map[string]int{},
+		reached: map[uint32]bool{}, got: map[key]bool{}, change: make(chan struct{})}
 	w.step()
 	go d.read() // ends with the connection; whoever connects sees to that
+	if !p.managed {
+		return d, nil
+	}
+	d.mu.Lock()
+	err = d.stream.Write(xmlstream.Elem(nsManagement, "enable"))
+	d.mu.Unlock()
+	if err == nil {
+		err = d.await(ctx, func() bool { return d.enabled })
+	}
+	if err != nil {
+		d.leave(false)
+		return nil, err
+	}
 	return d, nil
-}
-
-func (d *device) begin(ctx context.Context, c *xmpptest.Client) error {
-	if err := c.Login(ctx, d.account, password, d.resource, "SCRAM-SHA-256"); err != nil {
-		return err
-	}
-	if d.managed {
-		if err := c.Send(`<enable xmlns="` + nsManagement + `"/>`); err != nil {
-			return err
-		}
-		if _, err := c.Expect(ctx, `<enabled xmlns="`+nsManagement+`"/>`); err != nil {
-			return err
-		}
-	}
-	deadline := time.Now().Add(2 * lifetime) // nobody waits for so long
-	return errors.Join(c.Stream.SetReadDeadline(deadline), c.Stream.SetWriteDeadline(deadline))
 }
 
 // read takes what comes until the connection ends.
@@ -112,7 +117,7 @@ func (d *device) changed() {
 func (d *device) take(n xmlstream.Node) {
 	var k key
 	if n.Is(xmlstream.NSClient, "message") {
-		k = d.w.ledger.delivered(d.account, d.alone, d.last, n)
+		k = d.w.ledger.delivered(d.person, d.last, n)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -137,6 +142,8 @@ func (d *device) take(n xmlstream.Node) {
 		if !d.managed {
 			d.acknowledged(uint32(number))
 		}
+	case n.Is(nsManagement, "enabled"):
+		d.enabled, d.taken = true, 0
 	case n.Is(nsManagement, "r"):
 		_ = d.stream.Write(d.answer()) // else read sees the end
 	case n.Is(nsManagement, "a"):

@@ -90,10 +90,12 @@ func (l *ledger) acknowledged(m *message) {
 	l.acked++
 }
 
-// delivered notes that a device of account got the message n, and returns its key. last is, by sender, what came
-// over the same connection before. alone says that it is the account's only device.
-func (l *ledger) delivered(account string, alone bool, last map[string]int, n xmlstream.Node) key {
-	k, id, err := read(n, account)
+// delivered notes that the device p got the message n, and returns its key. last is, by sender, what came over the
+// same connection before.
+func (l *ledger) delivered(p person, last map[string]int, n xmlstream.Node) key {
+	k, id, err := read(n, p.account)
+	_, late := n.Child("urn:xmpp:delay", "delay")
+	late = late && p.goes // what its connections lost on the way comes when the server knows, and says so
 	if err == nil && n.Attr("type") == "error" {
 		err = fmt.Errorf("it came back as an error: %s", n.Raw())
 	}
@@ -104,7 +106,7 @@ func (l *ledger) delivered(account string, alone bool, last map[string]int, n xm
 	case err != nil:
 	case m == nil:
 		err = fmt.Errorf("it was never sent")
-	case k.to != account:
+	case k.to != p.account:
 		err = fmt.Errorf("it was sent to somebody else")
 	case id == "":
 		err = fmt.Errorf("it has no id in the recipient's archive: %s", n.Raw())
@@ -112,13 +114,14 @@ func (l *ledger) delivered(account string, alone bool, last map[string]int, n xm
 		err = fmt.Errorf("it came a second time with the id %s instead of %s", id, m.id)
 	case m.settled:
 		err = fmt.Errorf("it came again after a stop in good order")
-	case !m.direct && last[k.from] >= k.n:
+	case m.direct || late:
+	case last[k.from] >= k.n:
 		err = fmt.Errorf("over the same connection came %d before", last[k.from])
-	case m.id == "" && !m.direct && alone && l.first[k.pair()] > k.n:
+	case m.id == "" && p.alone && l.first[k.pair()] > k.n:
 		err = fmt.Errorf("%d was delivered before, and this one not yet", l.first[k.pair()])
 	}
 	if err != nil {
-		l.problem("%v to %s: %v", k, account, err)
+		l.problem("%v to %s: %v", k, p.account, err)
 		return k
 	}
 	if m.id != "" {
@@ -126,7 +129,7 @@ func (l *ledger) delivered(account string, alone bool, last map[string]int, n xm
 	}
 	m.id = id
 	if !m.direct {
-		last[k.from] = k.n
+		last[k.from] = max(last[k.from], k.n)
 		l.first[k.pair()] = max(l.first[k.pair()], k.n)
 	}
 	return k

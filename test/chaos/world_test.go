@@ -6,8 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/kith-im/kith/internal/xmpp/jid"
@@ -56,6 +60,7 @@ type world struct {
 	mu      sync.Mutex // guards all below
 	server  *server    // of this life
 	steps   int64      // in this life
+	leaves  int        // in this life: connections that clients have ended
 	due     int64      // the step for which pass waits
 	reached chan struct{}
 }
@@ -93,10 +98,17 @@ func (w *world) pass(ctx context.Context, s *server, n int64) error {
 	case <-reached:
 		return nil
 	case <-s.done:
-		return errEnded
+		return errGone
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// left notes that a client ends its connection.
+func (w *world) left() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.leaves++
 }
 
 // round is one of the test's rounds. It ends with a server that has stopped in good order.
@@ -116,7 +128,7 @@ func (w *world) begin(p plan) (context.Context, context.CancelFunc, *server) {
 	w.t.Helper()
 	s := w.start(p)
 	w.mu.Lock()
-	w.server, w.steps, w.reached = s, 0, nil
+	w.server, w.steps, w.leaves, w.reached = s, 0, 0, nil
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(w.t.Context(), lifetime)
 	select {
@@ -166,14 +178,34 @@ func (w *world) chat(p plan) {
 	if err != nil {
 		w.ledger.wrong("%v", err)
 	}
+	if ended, left := strings.Count(s.log.String(), `msg="session ended"`), w.leaves; ended > left {
+		w.ledger.wrong("the server ended %d sessions, and %d have left", ended, left)
+	}
 	w.report(s)
 }
 
 // during notes an error, unless it is because the server was killed.
 func (w *world) during(s *server, err error) {
-	if err != nil && (s.wait(stopTime) != nil || s.killed() != nil) {
+	switch {
+	case err == nil:
+	case !brokenOff(err):
+		w.ledger.wrong("%v", err)
+	case s.wait(stopTime) != nil || s.killed() != nil:
 		w.ledger.wrong("%v", err)
 	}
+}
+
+// brokenOff reports whether err is what becomes of a connection when nobody is there any more.
+func brokenOff(err error) bool {
+	for _, e := range []error{
+		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.ECONNREFUSED, syscall.EPIPE,
+		context.Canceled, stream.ErrClosed, errGone,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // live is what a person does while people chat, until the server is gone.
@@ -191,7 +223,8 @@ func (w *world) live(ctx context.Context, s *server, p person, random *rand.Rand
 			d.leave(false)
 			return err
 		}
-		d.leave(true)
+		w.left()
+		d.leave(random.IntN(3) != 0)
 		if err := w.pass(ctx, s, 50+random.Int64N(500)); err != nil {
 			return err
 		}
