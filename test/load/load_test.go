@@ -17,6 +17,7 @@ package load
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"flag"
 	"os"
 	"runtime"
@@ -27,7 +28,7 @@ import (
 )
 
 var (
-	only   = flag.String("only", "", "parts to measure, with commas between: start, idle, login, message; all if empty")
+	only   = flag.String("only", "", "parts to measure, with commas between: start, idle, login, flood, pace; all if empty")
 	repeat = flag.Int("repeat", 0, "how often each is measured; 0 is 1 in the short form and 3 in the long one")
 )
 
@@ -75,7 +76,7 @@ func TestLoad(t *testing.T) {
 			name string
 			run  func(*testing.T, *report, size, []*kind)
 		}{
-			{"start", measureStart}, {"idle", measureIdle}, {"login", measureLogins}, {"message", measureMessages},
+			{"start", measureStart}, {"idle", measureIdle}, {"login", measureLogins}, {"flood", measureFlood}, {"pace", measurePace},
 		} {
 			if *only == "" || slices.Contains(strings.Split(*only, ","), part.name) {
 				begin := time.Now()
@@ -180,36 +181,45 @@ func measureLogins(t *testing.T, r *report, z size, kinds []*kind) {
 	}
 }
 
-// measureMessages is what a message costs and how long it takes, in a flood and at a steady rate.
-func measureMessages(t *testing.T, r *report, z size, kinds []*kind) {
+// measureFlood is what a message costs when there are as many as the server can take.
+func measureFlood(t *testing.T, r *report, z size, kinds []*kind) {
 	for _, k := range kinds {
-		s := k.start(t)
-		c, err := newChat(t.Context(), s, z.pairs)
-		if err != nil {
-			t.Fatalf("%v\n%s", err, k.tail())
-		}
-		hear := func(n int, f func(context.Context, int) (talk, error)) talk {
-			if _, err := f(t.Context(), n/10); err != nil { // warms up
-				t.Fatalf("%s: %v\n%s", k.name, err, k.tail())
-			}
-			m, err := f(t.Context(), n)
-			if err != nil {
-				t.Fatalf("%s: %v\n%s", k.name, err, k.tail())
-			}
-			return m
-		}
-		m := hear(z.messages, c.flood)
+		m := converse(t, k, z.pairs, z.messages, (*chat).flood)
 		r.add(floodCPU, k, ms(m.cpu))
 		r.add(floodRate, k, m.rate)
-		m = hear(z.paced, func(ctx context.Context, n int) (talk, error) { return c.pace(ctx, n, z.rate) })
-		r.add(pacedCPU, k, ms(m.cpu))
-		r.add(pacedP50, k, ms(m.p50))
-		r.add(pacedP99, k, ms(m.p99))
-		if err := c.leave(); err != nil {
-			t.Errorf("%s: %v\n%s", k.name, err, k.tail())
-		}
-		s.stop(t)
 	}
+}
+
+// measurePace is what a message costs, and how long it takes, where there are few enough.
+func measurePace(t *testing.T, r *report, z size, kinds []*kind) {
+	for _, k := range kinds {
+		m := converse(t, k, z.pairs, z.paced, func(c *chat, ctx context.Context, n int) (talk, error) {
+			return c.pace(ctx, n, z.rate)
+		})
+		r.add(paceCPU, k, ms(m.cpu))
+		r.add(paceP50, k, ms(m.p50))
+		r.add(paceP99, k, ms(m.p99))
+	}
+}
+
+// converse starts a server and has n messages sent by f, after some to warm up.
+func converse(t *testing.T, k *kind, pairs, n int, f func(*chat, context.Context, int) (talk, error)) talk {
+	t.Helper()
+	s := k.start(t)
+	defer s.stop(t)
+	c, err := newChat(t.Context(), s, pairs)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, k.tail())
+	}
+	_, err = f(c, t.Context(), n/10)
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", k.name, err, k.tail())
+	}
+	m, err := f(c, t.Context(), n)
+	if err = errors.Join(err, c.leave()); err != nil {
+		t.Fatalf("%s: %v\n%s", k.name, err, k.tail())
+	}
+	return m
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -27,9 +27,9 @@ const (
 	loginFAST
 	floodCPU
 	floodRate
-	pacedCPU
-	pacedP50
-	pacedP99
+	paceCPU
+	paceP50
+	paceP99
 )
 
 // A line says how a figure stands in the table.
@@ -50,10 +50,10 @@ func lines() []line {
 		{loginSASL2, "the same, SASL2 with Bind 2, new token: CPU", "%.2f ms", false, 5},
 		{loginFAST, "the same, FAST with Bind 2: CPU", "%.2f ms", false, 5},
 		{floodCPU, "message, as many as it takes: CPU", "%.3f ms", false, 1},
-		{pacedCPU, "message, 500/s: CPU", "%.3f ms", false, 2},
+		{paceCPU, "message, 500/s: CPU", "%.3f ms", false, 2},
 		{floodRate, "messages a second, at most", "%.0f", true, 0},
-		{pacedP50, "message, 500/s: p50 until received", "%.1f ms", false, 0},
-		{pacedP99, "message, 500/s: p99 until received", "%.1f ms", false, 0},
+		{paceP50, "message, 500/s: p50 until received", "%.1f ms", false, 0},
+		{paceP99, "message, 500/s: p99 until received", "%.1f ms", false, 0},
 		{idleTLS, "idle session, TLS: memory as is", "%.1f KiB", false, 80},
 		{idleTLSLater, "idle session, TLS: memory a minute later", "%.1f KiB", false, 40},
 		{idleWebSocket, "idle session, WebSocket without TLS: memory as is", "%.1f KiB", false, 80},
