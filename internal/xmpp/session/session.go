@@ -72,6 +72,7 @@ type Session struct {
 	room     *sync.Cond // credit came back, the session ended, or everything became safe
 	queue    []item
 	bytes    int // of queue
+	started  bool
 	flushing bool
 	ended    bool
 	kicked   func(*Kick) // what ends the stream; nil once used
@@ -107,7 +108,7 @@ func ClientCredit() Credit { return Credit{Stanzas: 256, Bytes: 1 << 20} }
 // New returns a session that will write to s from Start on; what is sent before waits. kick is called at most
 // once, on a goroutine of its own, when the server wants the stream closed; it must lead to End.
 func New(id string, full jid.JID, client string, s Stream, c Credit, kick func(*Kick)) *Session {
-	x := &Session{ID: id, JID: full, Client: client, stream: s, credit: c, kicked: kick, flushing: true}
+	x := &Session{ID: id, JID: full, Client: client, stream: s, credit: c, kicked: kick}
 	words := 1 // a power of two, so that numbers may wrap around
 	for words*64 < c.Stanzas {
 		words *= 2
@@ -120,7 +121,7 @@ func New(id string, full jid.JID, client string, s Stream, c Credit, kick func(*
 // Start lets the session write: its client has been told that it is bound.
 func (s *Session) Start() {
 	s.mu.Lock()
-	s.flushing = false
+	s.started = true
 	s.wake()
 	s.mu.Unlock()
 }
@@ -155,7 +156,7 @@ func (s *Session) push(it item, size int) {
 
 // wake starts the flusher if there is work and none runs. mu is held. End waits for it.
 func (s *Session) wake() {
-	if !s.flushing && len(s.queue) > 0 {
+	if s.started && !s.flushing && len(s.queue) > 0 {
 		s.flushing = true
 		go s.flush()
 	}

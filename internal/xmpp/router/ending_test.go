@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package router_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kith-im/kith/internal/xmpp/router/routertest"
+	"github.com/kith-im/kith/internal/xmpp/session"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// fates counts what becomes of stanzas.
+type fates struct{ taken, lost int }
+
+func (f *fates) Taken() { f.taken++ }
+func (f *fates) Lost()  { f.lost++ }
+
+// nowhere is a stream of which nobody reads.
+type nowhere struct{}
+
+func (nowhere) Write(xmlstream.Raw) error                             { return nil }
+func (nowhere) WriteStanzas([]*stanza.Stanza, ...xmlstream.Raw) error { return nil }
+func (nowhere) SetWriteDeadline(time.Time) error                      { return nil }
+func (nowhere) Cut()                                                  {}
+
+// TestEndBeforeStart holds that a session ends which was refused, or whose client went before it heard that it is
+// bound: what it was sent is lost, and told so.
+func TestEndBeforeStart(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/kith.db"
+	synctest.Test(t, func(t *testing.T) {
+		w := routertest.Open(t, path, 1)
+		for i := range 20 {
+			w.Bind(fmt.Sprintf("romeo/%d", i))
+		}
+		st := w.Parse(`<iq to="romeo@kith.example/one-too-many" type="result" id="1"/>`)
+		s := session.New("x", st.To, "", nowhere{}, session.ClientCredit(), func(*session.Kick) {})
+		if _, err := w.Routers[0].Bind(context.Background(), s); err != stanza.ResourceConstraint {
+			t.Errorf("got %v", err)
+		}
+		f := &fates{}
+		s.Send(st, f)
+		for _, x := range s.End() {
+			x.Lost()
+		}
+		if f.lost != 1 || f.taken != 0 {
+			t.Errorf("lost %d, taken %d", f.lost, f.taken)
+		}
+		w.Close()
+	})
+}
