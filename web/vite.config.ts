@@ -19,7 +19,7 @@ function serviceWorker(): Plugin {
       // The folder stands in the repository, empty but for this file, so that the server compiles without the app.
       this.emitFile({ type: 'asset', fileName: '.keep', source: '' });
     },
-    async writeBundle(_options, bundle) {
+    async writeBundle({ dir }, bundle) {
       if (!existsSync(SERVICE_WORKER)) return;
       const files = ['/', ...Object.keys(bundle).filter((f) => f.startsWith('assets/')).map((f) => `/${f}`).sort()];
       const sum = createHash('sha256');
@@ -33,7 +33,7 @@ function serviceWorker(): Plugin {
         define: { __FILES__: JSON.stringify(files), __BUILD__: JSON.stringify(sum.digest('hex').slice(0, 16)) },
         build: {
           emptyOutDir: false,
-          outDir: 'dist',
+          outDir: dir ?? 'dist',
           target: 'es2022',
           rollupOptions: { input: SERVICE_WORKER, output: { format: 'iife', entryFileNames: 'sw.js' } },
         },

@@ -8,17 +8,20 @@ import { register } from './ui/update';
 
 async function start(root: HTMLElement): Promise<void> {
   const words = load(navigator.languages);
+  let unmount = (): void => {};
   try {
-    const { app, version } = await createApp();
+    const { app, version, opened } = await createApp();
+    opened.catch(() => {}); // waited for below
     await words;
-    mount(app, root, { version });
+    unmount = mount(app, root, { version });
+    if (import.meta.env.PROD) void register();
+    await opened;
   } catch (error) {
     reportError(error);
     await words;
+    unmount();
     mountNoStorage(root);
-    return;
   }
-  if (import.meta.env.PROD) await register();
 }
 
 const root = document.getElementById('app');

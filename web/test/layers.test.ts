@@ -19,7 +19,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   sw: ['xml', 'store'],
   i18n: [],
   ui: ['core/view', 'i18n', 'preact', 'preact/hooks', '@preact/signals'],
-  boot: ['core', 'core/view', 'store', 'stream', 'xmpp'],
+  boot: ['core', 'core/view', 'store', 'stream', 'xmpp', 'i18n'],
   main: ['boot', 'ui', 'i18n'],
 };
 

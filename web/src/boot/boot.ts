@@ -10,6 +10,7 @@ import { browserEnv, type ServerInfo } from './browser';
 export interface Booted {
   readonly app: App;
   readonly version: string;
+  readonly opened: Promise<void>; // rejects where what is kept of the account cannot be opened
 }
 
 /**
@@ -21,12 +22,12 @@ export async function createApp(): Promise<Booted> {
   const profile = await Profile.open();
   const info = await serverInfo(profile);
   const app = new KithApp(browserEnv(info), profile);
-  void app.start(code);
+  const opened = app.start(code);
   app.session.subscribe((session) => {
     // Ask the browser not to clear what is kept; it may say no.
     if (session.kind === 'in') void navigator.storage?.persist?.();
   });
-  return { app, version: info.version };
+  return { app, version: info.version, opened };
 }
 
 /** The one-time code of a sign-up, #login=<address>&code=<code>; it leaves the address bar and the history at once. */

@@ -2,6 +2,7 @@
 
 // The browser as core/ sees it.
 import type { Channel, Env, Locks, Note, Notifications } from '../core/env';
+import { t } from '../i18n';
 import { dial } from '../stream/socket';
 
 /** What the server says of itself at /app.json. */
@@ -73,7 +74,7 @@ const notifications: Notifications = {
 
 async function show({ chat, title, body }: Note): Promise<void> {
   // The service worker's listener opens the chat when it is clicked.
-  const options: NotificationOptions = { body, tag: tagOf(chat), icon: '/icon-192.png', data: { chat } };
+  const options: NotificationOptions = { body: body || t('notify.encrypted'), tag: tagOf(chat), icon: '/icon-192.png', data: { chat } };
   const worker = await registration();
   try {
     if (worker?.active) await worker.showNotification(title, options);

@@ -45,6 +45,7 @@ export class KithApp implements App {
   readonly unread = this.views.unread;
   private readonly tabs: Tabs;
   private inside: Inside | undefined;
+  private entering: { readonly abort: AbortController; readonly end: Promise<unknown> } | undefined; // a log-in under way
   private looking = '';
 
   constructor(private readonly env: Env, private readonly profile: Profile) {
@@ -75,7 +76,7 @@ export class KithApp implements App {
     if (code) {
       const address = readAddress(code.address, this.domain);
       try {
-        return await this.signIn(address, { kind: 'code', secret: code.code });
+        return await this.attempt(address, { kind: 'code', secret: code.code });
       } catch (e) {
         const used = e instanceof CommandError && e.reason === 'code-used';
         this.session.value = { kind: 'out', address, ...(used ? { reason: 'code-used' } : {}) };
@@ -89,17 +90,33 @@ export class KithApp implements App {
   async logIn(typed: string, password: string): Promise<void> {
     const address = readAddress(typed, this.domain);
     if (address === '') throw new CommandError('bad-address');
-    await this.signIn(address, { kind: 'password', password });
+    await this.attempt(address, { kind: 'password', password });
   }
 
-  private async signIn(address: string, credential: Credential): Promise<void> {
-    if (this.inside) throw new CommandError('refused', 'signed in already');
+  /** Logs in, until logOut() gives it up. */
+  private async attempt(address: string, credential: Credential): Promise<void> {
+    if (this.inside || this.entering) throw new CommandError('refused', 'signed in already');
     if (domain(address) !== this.domain) throw new CommandError('unknown-domain');
+    const abort = new AbortController();
+    const work = this.signIn(address, credential, abort.signal);
+    this.entering = { abort, end: work.catch(() => {}) };
+    try {
+      await work;
+    } finally {
+      this.entering = undefined;
+    }
+  }
+
+  private async signIn(address: string, credential: Credential, signal: AbortSignal): Promise<void> {
     let opened: Awaited<ReturnType<typeof logIn>>;
     try {
-      opened = await logIn(logInOptions(this.env, address, await this.profile.client(), credential));
+      opened = await logIn({ ...logInOptions(this.env, address, await this.profile.client(), credential), signal });
     } catch (e) {
       throw new CommandError(logInReason(e, credential.kind === 'code'), e instanceof Error ? e.message : '');
+    }
+    if (signal.aborted) {
+      opened.stream.close();
+      throw new CommandError('unreachable', 'given up');
     }
     const meanwhile = this.entered(); // by another tab
     if (meanwhile) {
@@ -130,6 +147,11 @@ export class KithApp implements App {
       if (why === 'outdated') this.env.reload();
       else this.leave(store, undefined);
     });
+    if (this.inside) { // another tab's word was quicker
+      store.close();
+      stream?.close();
+      return;
+    }
     const inside: Inside = { address, store, abort };
     this.inside = inside;
     this.tabs.account = address;
@@ -195,6 +217,9 @@ export class KithApp implements App {
   }
 
   async logOut(): Promise<void> {
+    const { entering } = this;
+    entering?.abort.abort();
+    await entering?.end; // it may have come in at the last moment
     if (this.inside) await this.tabs.run('logOut');
   }
 

@@ -102,6 +102,18 @@ describe('log-in', () => {
     await expect(app.logIn('juliet', 'correct horse')).rejects.toMatchObject({ reason: 'unreachable' });
   });
 
+  it('is given up by logging out', async () => {
+    const app = await start();
+    const given = expect(app.logIn('juliet', 'correct horse')).rejects.toMatchObject({ reason: 'unreachable' });
+    await app.logOut();
+    await given;
+    expect(app.session.value.kind).toBe('out');
+    expect(server.online(JULIET)).toEqual([]);
+    expect(await (await Profile.open()).get('account')).toBeUndefined();
+    await app.logIn('juliet', 'correct horse');
+    expect(app.session.value.kind).toBe('in');
+  });
+
   it('by the code of a sign-up, once', async () => {
     server.accounts.get('juliet')?.codes.add('once');
     const app = await start(browser.tab(), { address: JULIET, code: 'once' });
@@ -130,6 +142,23 @@ describe('log-in', () => {
     expect(app.session.value).toEqual({ kind: 'out', reason: 'signed-out', address: JULIET });
     await app.logIn(JULIET, 'correct horse');
     expect(app.chats.value[0]?.preview).toBe('kept');
+  });
+
+  it('ends by a password that was changed elsewhere, and says so', async () => {
+    let dials = 0;
+    browser = new FakeBrowser((url) => {
+      dials++;
+      return server.dial(url);
+    });
+    const app = await signedIn();
+    server.accounts.get('juliet')?.tokens.clear();
+    server.reachable = false; // for a while
+    for (const c of server.connections) c.fail('reset');
+    await until(() => dials === 2);
+    server.reachable = true;
+    app.reconnect();
+    await until(() => app.session.value.kind === 'out');
+    expect(app.session.value).toEqual({ kind: 'out', reason: 'password-changed', address: JULIET });
   });
 
   it('ends for an account that was switched off', async () => {
@@ -232,6 +261,21 @@ describe('sending', () => {
     await app.resend(key);
     await vi.waitFor(async () => expect((await messages(app, 'nobody@kith.example'))[0]?.state).toBe('acked'));
     expect((await messages(app, 'nobody@kith.example'))[0]).not.toHaveProperty('failure');
+  });
+
+  it('stays failed if the server acknowledges it only after it came back', async () => {
+    const app = await signedIn();
+    server.lagging = true;
+    await app.send(ROMEO, 'Hm');
+    await vi.waitFor(async () => expect(await stateOf(app, 'Hm')).toBe('sent'));
+    const [{ key } = { key: '' }] = await messages(app);
+    const error = `<error type="cancel"><forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`;
+    say(`<message from="${ROMEO}" to="${JULIET}" type="error" id="${key}">${error}</message>`);
+    await vi.waitFor(async () => expect(await stateOf(app, 'Hm')).toBe('failed'));
+    server.lagging = false;
+    await app.send(ROMEO, 'after');
+    await vi.waitFor(async () => expect(await stateOf(app, 'after')).toBe('acked'));
+    expect(await stateOf(app, 'Hm')).toBe('failed');
   });
 
   it('does not send what is too large for the server', async () => {
@@ -470,6 +514,20 @@ describe('tabs', () => {
     await two.logOut();
     await until(() => one.session.value.kind === 'out' && two.session.value.kind === 'out');
     expect((await indexedDB.databases()).map((d) => d.name)).toEqual(['kith']);
+  });
+});
+
+describe('coming back', () => {
+  it('is quick each time, where the connections were good ones', async () => {
+    const app = await signedIn();
+    const waits = vi.spyOn(globalThis, 'setTimeout');
+    for (let i = 1; i <= 3; i++) {
+      browser.time = Date.now() + i * 60_000;
+      server.cut();
+      await until(() => app.connection.value !== 'online');
+      await until(() => app.connection.value === 'online');
+    }
+    expect(waits.mock.calls.map(([, ms]) => ms).filter((ms) => ms === 500 || ms === 1000 || ms === 2000)).toEqual([500, 500, 500]);
   });
 });
 

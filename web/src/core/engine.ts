@@ -49,6 +49,7 @@ export class Engine implements Omit<Commands, 'logOut'> {
   private wake: (() => void) | undefined; // ends the waiting for the next try
   private password: string | undefined; // a new one, for the one log-in that gets a new token
   private lastError: Error | undefined;
+  private ended = ''; // the condition by which the server ended the last stream that was logged in
   private shown: Promise<void> | undefined; // the next report of what is live
   private writing = { chat: '', state: 'active' as ChatState };
   private typed = 0; // counts the calls of typing: only the last one still holds after a wait
@@ -85,9 +86,10 @@ export class Engine implements Omit<Commands, 'logOut'> {
       try {
         stream ??= await this.connect();
         await this.serve(stream);
-        if (this.env.now() - begun >= STEADY) failures = 0;
       } catch (e) {
         this.lastError = e instanceof Error ? e : undefined;
+        if (stream) this.ended = e instanceof StreamError ? e.condition : '';
+        if (stream && this.env.now() - begun >= STEADY) failures = 0;
       }
       stream = undefined;
       if (this.stopped) break;
@@ -149,7 +151,7 @@ export class Engine implements Omit<Commands, 'logOut'> {
   private refused(e: unknown): void {
     if (logInReason(e, false) === 'disabled') this.hooks.out('disabled');
     // A password change ends the other sessions, and their tokens.
-    else if (this.lastError instanceof StreamError && ENDED_BY_SERVER.has(this.lastError.condition)) this.hooks.out('password-changed');
+    else if (this.ended === 'reset') this.hooks.out('password-changed');
     else this.hooks.out('signed-out');
   }
 
@@ -190,7 +192,9 @@ export class Engine implements Omit<Commands, 'logOut'> {
     } catch (e) {
       if (!(e instanceof StanzaError)) throw e; // refused: go on with what we have
     }
-    stream.send(presence.available(await caps()));
+    const here = presence.available(await caps());
+    if (this.stream !== stream) return; // it ended meanwhile
+    stream.send(here);
     this.outbox.use(stream);
   }
 
@@ -343,8 +347,6 @@ export class Engine implements Omit<Commands, 'logOut'> {
     }
   }
 }
-
-const ENDED_BY_SERVER = new Set(['not-authorized', 'reset', 'policy-violation']);
 
 /** How this installation logs in. */
 export function logInOptions(env: Env, address: string, client: string, credential: Credential): LogIn {

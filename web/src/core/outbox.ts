@@ -12,7 +12,8 @@ import type { Change } from './tabs';
 
 export class Outbox {
   private stream: Stream | undefined;
-  private readonly flying = new Set<string>(); // written to this stream
+  private readonly flying = new Map<string, number>(); // written to this stream; which sending it was
+  private sendings = 0;
   private running: Promise<void> | undefined;
   private again = false;
 
@@ -61,13 +62,19 @@ export class Outbox {
           continue;
         }
         if (!(await this.store.take(key)) || stream !== this.stream) continue; // taken back, or the stream is gone
-        this.flying.add(key);
+        const sending = ++this.sendings;
+        this.flying.set(key, sending);
         this.written(to);
-        // Not written down for lack of a database, it is sent again, and known again by its id.
-        stream.send(el, () => void this.settle(key, 'acked').catch(() => {}));
+        stream.send(el, () => this.acked(key, sending));
         this.changed({ chat: to });
       }
     }
+  }
+
+  /** The server has it; that counts for this sending only: it may have come back since, and wait to be sent again. */
+  private acked(key: string, sending: number): void {
+    if (this.flying.get(key) !== sending) return;
+    this.settle(key, 'acked').catch(() => {}); // not written down for lack of a database: sent again, and known by its id
   }
 
   /** How it went, by acknowledgement or receipt. from: who says so, '' for our server. */

@@ -13,6 +13,7 @@ export class LiveTimeline implements Timeline {
   readonly complete = signal(false);
   unreadFrom = '';
   private start = ''; // sort key of the first message shown; '' = from the beginning
+  private readings = 0;
 
   private constructor(private readonly store: Store, readonly chat: string, private readonly closed: (t: LiveTimeline) => void) {}
 
@@ -35,8 +36,10 @@ export class LiveTimeline implements Timeline {
 
   /** Reads again what is shown. Messages that did not change stay the same objects. */
   async refresh(): Promise<void> {
-    const known = new Map(this.messages.value.map((m) => [m.key, m]));
+    const reading = ++this.readings;
     const records = await this.store.since(this.chat, this.start);
+    if (reading !== this.readings) return; // a later one sees all that this one saw
+    const known = new Map(this.messages.value.map((m) => [m.key, m]));
     this.messages.value = records.map((r) => {
       const next = toMessage(r);
       const old = known.get(r.key);

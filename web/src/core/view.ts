@@ -11,7 +11,7 @@ export type Connection = 'online' | 'connecting' | 'waiting';
 export type Session =
   | { kind: 'loading' }
   /** address: to fill into the form; 'code-used': the link of a sign-up was used before or is too old. */
-  | { kind: 'out'; reason?: 'signed-out' | 'password-changed' | 'disabled' | 'replaced' | 'code-used'; address?: string }
+  | { kind: 'out'; reason?: 'signed-out' | 'password-changed' | 'disabled' | 'code-used'; address?: string }
   | { kind: 'in'; address: string; name: string };
 
 /** The states of an outgoing message (see "States of a message"): queued → sent → acked ✓ → delivered ✓✓; or failed. */

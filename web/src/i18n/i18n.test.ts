@@ -6,7 +6,7 @@ import en from './en.json';
 
 afterEach(() => use(en, 'en'));
 
-const sources = import.meta.glob<string>(['../ui/**/*.{ts,tsx}', '!../**/*.test.ts'], { query: '?raw', import: 'default', eager: true });
+const sources = import.meta.glob<string>(['../{boot,ui}/**/*.{ts,tsx}', '!../**/*.test.ts'], { query: '?raw', import: 'default', eager: true });
 
 describe('languages', () => {
   test.each<[string[], string]>([

@@ -33,6 +33,7 @@ export interface LogIn {
   readonly credential: Credential;
   readonly agent: UserAgent;
   readonly deadline?: number; // ms for all of it; 0 or missing: 10 s
+  readonly signal?: AbortSignal; // gives it up, as if the server could not be reached
 }
 
 const DEADLINE = 10_000; // ms
@@ -69,6 +70,9 @@ async function negotiate<T>(o: LogIn, run: (wire: Wire, offer: Element) => Promi
   const wire = new Wire(o.dial, o.url);
   // A server that falls silent must not keep the person waiting.
   const timer = setTimeout(() => wire.cut('no answer in time'), o.deadline || DEADLINE);
+  const giveUp = (): void => wire.cut('given up');
+  o.signal?.addEventListener('abort', giveUp);
+  if (o.signal?.aborted) giveUp();
   try {
     // FAST needs the address beforehand (XEP-0484 §4.1); it is told over secure connections only.
     const from = isSecure(o.url) ? `${o.name}@${o.domain}` : undefined;
@@ -81,6 +85,7 @@ async function negotiate<T>(o: LogIn, run: (wire: Wire, offer: Element) => Promi
     throw e;
   } finally {
     clearTimeout(timer);
+    o.signal?.removeEventListener('abort', giveUp);
   }
 }
 

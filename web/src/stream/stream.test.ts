@@ -52,6 +52,17 @@ describe('scram', () => {
     expect(prepare('a\u00A0b')).toBe('a b');
     expect(new Scram('SHA-1', 'a=b,c', 'p', 'n').first()).toBe('n,,n=a=3Db=2Cc,r=n');
   });
+
+  it.each([
+    ['\u2168 and \u00BD', 'IX and 1\u20442'],
+    ['a\u3000b\u200Bc', 'a b c'],
+    ['pass\u00ADwo\u200Drd\uFE0F', 'password'],
+    ['u\u0308ber', '\u00FCber'],
+  ])('derives the same from %j and %j', async (one, two) => {
+    const proof = async (name: string, password: string): Promise<string> => new Scram('SHA-256', name, password, 'n').final('r=nm,s=c2FsdA==,i=4096');
+    expect(await proof(one, one)).toBe(await proof(two, two));
+    expect(await proof(one, one)).not.toBe(await proof(one, 'another'));
+  });
 });
 
 describe('ht', () => {
@@ -290,6 +301,19 @@ describe('stream', () => {
     const check = stream.check();
     await vi.advanceTimersByTimeAsync(5_000);
     expect(await check).toBe(false);
+    expect(ended).toHaveLength(1);
+  });
+
+  it('does not wait long for an acknowledgement that does not come', async () => {
+    const server = new FakeServer();
+    server.add('juliet');
+    const { stream, ended } = await open(server);
+    server.silent = true;
+    vi.useFakeTimers();
+    stream.send(x('jabber:client', 'presence'));
+    await vi.advanceTimersByTimeAsync(14_000);
+    expect(ended).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1_000);
     expect(ended).toHaveLength(1);
   });
 

@@ -12,6 +12,7 @@ const NS_STANZA_ERRORS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
 const ANSWER = 30_000; // ms: for a query
 const ALIVE = 5_000; // ms: for an acknowledgement when asked whether it still lives
 const QUIET = 240_000; // ms without a word until we ask
+const OVERDUE = 10_000; // ms without a word, though we asked, until we ask whether it still lives
 const AGAIN = 100; // ms until we ask again where the server has not got to what we sent; doubled each time …
 const AGAIN_MAX = 10_000; // ms, … to this
 
@@ -193,12 +194,13 @@ export class Stream {
       this.asked = true;
       this.fresh = false;
       this.wire.send(x(NS_SM, 'r'));
+      this.rest();
     });
   }
 
   private rest(): void {
     clearTimeout(this.quiet);
-    if (!this.over) this.quiet = setTimeout(() => void this.check(), QUIET);
+    if (!this.over) this.quiet = setTimeout(() => void this.check(), this.asked ? OVERDUE : QUIET);
   }
 
   private end(why: Error): void {

@@ -14,15 +14,15 @@ export function announce(text: string, urgent = false): void {
   region.value = region.value === text ? text + '\u00a0' : text;
 }
 
+/** hush takes back what was announced and does not hold any more: readers also come by these regions on their way. */
+export function hush(): void {
+  polite.value = '';
+  assertive.value = '';
+}
+
 /** Announcer stands once at the root of the page. */
 export function Announcer() {
-  useEffect(
-    () => () => {
-      polite.value = '';
-      assertive.value = '';
-    },
-    [],
-  );
+  useEffect(() => hush, []);
   return (
     <>
       <div class="hidden" role="status" aria-live="polite">

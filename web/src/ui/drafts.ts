@@ -18,17 +18,28 @@ export function open(address: string): void {
   all.value = read(address);
 }
 
-/** keep remembers what is written in a chat; '' forgets it. */
+/** keep remembers what is written in a chat; '' forgets it. Nothing is kept while nobody is logged in. */
 export function keep(chat: string, text: string): void {
+  if (account === '') return;
   const { [chat]: _old, ...others } = all.value;
   all.value = text.trim() === '' ? others : { ...others, [chat]: text };
   write();
 }
 
-/** forget drops all drafts, when the account leaves this device. */
+/** forget drops all drafts, when nobody is logged in any more. */
 export function forget(): void {
+  account = '';
   all.value = {};
   write();
+}
+
+/** follow takes over what other tabs keep. It returns what ends that. */
+export function follow(): () => void {
+  const read = (event: StorageEvent): void => {
+    if (event.key === KEY && account !== '') open(account);
+  };
+  addEventListener('storage', read);
+  return () => removeEventListener('storage', read);
 }
 
 function read(address: string): Drafts {
@@ -44,8 +55,9 @@ function read(address: string): Drafts {
 
 function write(): void {
   try {
-    if (Object.keys(all.value).length === 0) localStorage.removeItem(KEY);
-    else localStorage.setItem(KEY, JSON.stringify({ account, drafts: all.value }));
+    const kept = all.peek(); // also called by who must not follow it
+    if (Object.keys(kept).length === 0) localStorage.removeItem(KEY);
+    else localStorage.setItem(KEY, JSON.stringify({ account, drafts: kept }));
   } catch {
     // Full or forbidden: the drafts last until the page goes.
   }

@@ -9,8 +9,9 @@ import type { App } from '../core/view';
 import { direction, language, t } from '../i18n';
 import { Announcer } from './announce';
 import { AppContext, nameOf, useApp } from './context';
-import { open as openDrafts } from './drafts';
+import * as drafts from './drafts';
 import { LogIn, NoStorage, Splash } from './login/login';
+import { start as startProposal } from './people/propose';
 import { go, route, start as startRoute } from './route';
 import { Shell } from './shell';
 import { start as startTheme } from './theme';
@@ -23,11 +24,12 @@ export interface MountOptions {
 /** mount shows app in element and returns what takes it away again. The language has to be loaded before. */
 export function mount(app: App, element: HTMLElement, options: MountOptions): () => void {
   speak();
-  const stops = [startTheme(), startRoute(), tick(), effect(() => title(app)), effect(() => badge(app.unread.value)), follow()];
+  const stops = [startTheme(), startRoute(), startProposal(), tick(), effect(() => title(app)), effect(() => badge(app.unread.value)), follow(), drafts.follow()];
   stops.push(
     effect(() => {
       const session = app.session.value;
-      if (session.kind === 'in') openDrafts(session.address);
+      if (session.kind === 'in') drafts.open(session.address);
+      if (session.kind === 'out') drafts.forget();
     }),
   );
   render(

@@ -53,6 +53,17 @@ describe('logging in', () => {
     expect(document.activeElement?.getAttribute('aria-invalid')).toBe('true');
   });
 
+  test('after a wrong password and the right one nothing is left of the sentence', async () => {
+    const s = await open(new FakeApp({ ...still, session: { kind: 'out' } }));
+    await s.type('input[name=username]', 'robin');
+    await s.type('input[name=password]', 'wrong');
+    await s.submit();
+    await s.type('input[name=password]', 'secret');
+    await s.submit();
+    expect(s.text()).toContain('No chats yet');
+    expect(s.find('[role=alert]').textContent).toBe('');
+  });
+
   test('can be cancelled, and then says nothing more', async () => {
     vi.useFakeTimers();
     const app = new FakeApp({ session: { kind: 'out' } });
@@ -287,6 +298,55 @@ describe('people', () => {
   });
 });
 
+describe('somebody who came by an invitation and has an account', () => {
+  const at = '/#contact=sam%40example.com';
+
+  test('is asked whether to add who invited', async () => {
+    const app = world(still);
+    const s = await open(app, at);
+    expect(s.find('dialog').textContent).toContain('You came by an invitation of sam@example.com.');
+    expect(app.calls.filter((c) => c.startsWith('addContact'))).toEqual([]);
+    await s.click('dialog .main');
+    expect(app.calls).toContain('addContact sam@example.com ');
+    expect(location.pathname + location.hash).toBe('/c/sam@example.com');
+    expect(s.all('dialog')).toEqual([]);
+  });
+
+  test('may say no', async () => {
+    const app = world(still);
+    const s = await open(app, at);
+    await s.click('dialog button', 'Not now');
+    expect(app.calls.filter((c) => c.startsWith('addContact'))).toEqual([]);
+    expect(location.pathname + location.hash).toBe('/');
+    expect(s.all('dialog')).toEqual([]);
+  });
+
+  test('is asked after the log-in', async () => {
+    const app = new FakeApp({ ...still, session: { kind: 'out' } });
+    const s = await open(app, at);
+    expect(s.all('dialog')).toEqual([]);
+    await s.type('input[name=username]', 'robin');
+    await s.type('input[name=password]', 'secret');
+    await s.submit();
+    expect(s.find('dialog').textContent).toContain('Add sam?');
+  });
+
+  test('comes into the chat where they know each other already', async () => {
+    const app = world(still);
+    const s = await open(app, '/#contact=ann%40example.org');
+    expect(s.all('dialog')).toEqual([]);
+    expect(location.pathname + location.hash).toBe('/c/ann@example.org');
+  });
+
+  test('hears why it did not work', async () => {
+    const app = world(still);
+    app.fail.set('addContact', 'offline');
+    const s = await open(app, at);
+    await s.click('dialog .main');
+    expect(s.find('dialog').textContent).toContain('There is no connection.');
+  });
+});
+
 describe('settings', () => {
   test('the password is changed', async () => {
     const app = world(still);
@@ -314,6 +374,14 @@ describe('settings', () => {
     expect(localStorage.getItem('kith.drafts')).toBeNull();
     expect(s.text()).toContain('Welcome to Kith');
     expect(location.pathname).toBe('/');
+  });
+
+  test.each(['signed-out', 'password-changed', undefined] as const)('no draft stays when the session ends: %s', async (reason) => {
+    const app = world(still);
+    const s = await open(app, '/c/ann@example.org');
+    await s.type('textarea', 'A secret draft');
+    await s.act(() => void (app.session.value = { kind: 'out', ...(reason === undefined ? {} : { reason }) }));
+    expect(localStorage.getItem('kith.drafts')).toBeNull();
   });
 
   test('a theme is chosen and kept', async () => {

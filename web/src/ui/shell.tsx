@@ -10,6 +10,7 @@ import { Chats } from './chats/chats';
 import { Mark } from './kit/mark';
 import { Contact } from './people/contact';
 import { New } from './people/new';
+import { Propose } from './people/propose';
 import { back, go, route, type Route } from './route';
 import { Settings } from './settings/settings';
 
@@ -42,6 +43,7 @@ export function Shell({ version }: { version: string }) {
           </aside>
         )}
       </div>
+      <Propose />
     </div>
   );
 }

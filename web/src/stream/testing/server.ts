@@ -113,6 +113,7 @@ export class Connection {
   sent = 0;
   acked = 0; // the client's last h
   private taken = 0;
+  private told = 0; // the h of the last acknowledgement
   private over = false;
   private scram: { name: string; first: string; nonce: string; salt: string } | undefined;
   private request: Element | undefined;
@@ -163,7 +164,10 @@ export class Connection {
       await this.sasl(el);
     } else if (el.ns === SM) {
       if (el.name === 'a') this.acked = Number(attr(el, 'h'));
-      else if (!this.server.silent) this.write(x(SM, 'a', { h: String(this.server.lagging ? 0 : this.taken) }));
+      else if (!this.server.silent) {
+        if (!this.server.lagging) this.told = this.taken;
+        this.write(x(SM, 'a', { h: String(this.told) }));
+      }
       if (el.name === 'r') this.asked++;
     } else if (el.ns === C && this.account && !this.server.silent) {
       this.taken++;

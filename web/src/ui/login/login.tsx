@@ -5,7 +5,7 @@ import './login.css';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { CommandError, type Session } from '../../core/view';
 import { t } from '../../i18n';
-import { announce } from '../announce';
+import { announce, hush } from '../announce';
 import { sentence, useApp } from '../context';
 import { Field } from '../kit/field';
 import { Mark } from '../kit/mark';
@@ -50,7 +50,10 @@ export function LogIn({ session }: { session: Session & { readonly kind: 'out' }
 
   useEffect(() => {
     (session.address === undefined ? addressRef : passwordRef).current?.focus();
-    return () => void attempt.current++;
+    return () => {
+      attempt.current++;
+      hush();
+    };
   }, []);
 
   const fail = (at: Wrong['at'], text: string): void => {
@@ -66,6 +69,7 @@ export function LogIn({ session }: { session: Session & { readonly kind: 'out' }
     if (password === '') return fail('password', t('login.missing.password'));
     const mine = ++attempt.current;
     setWrong(undefined);
+    hush();
     setGoing(true);
     try {
       await app.logIn(typed.includes('@') ? typed : `${typed}@${app.domain}`, password);

@@ -7,7 +7,6 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { t } from '../../i18n';
 import { announce } from '../announce';
 import { sentence, useApp } from '../context';
-import { forget } from '../drafts';
 import { Avatar } from '../kit/avatar';
 import { Copy } from '../kit/copy';
 import { Dialog } from '../kit/dialog';
@@ -131,7 +130,6 @@ function Leave({ onClose }: { onClose: () => void }) {
     setBusy(true);
     try {
       await app.logOut();
-      forget();
       go({ at: 'chats' }, true);
     } catch (error) {
       setBusy(false);
