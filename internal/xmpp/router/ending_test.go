@@ -55,3 +55,23 @@ func TestEndBeforeStart(t *testing.T) {
 		w.Close()
 	})
 }
+
+// TestClose holds that a router does not close between the two halves of what it does.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/kith.db"
+	synctest.Test(t, func(t *testing.T) {
+		w := routertest.Open(t, path, 1)
+		romeo := w.Bind("romeo/desk")
+		romeo.Manage()
+		w.Account("juliet")
+		say(romeo, "juliet@", 0, 50)
+		if err := w.Routers[0].Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if h := romeo.H(); h != 50 {
+			t.Errorf("%d stanzas were safe when it was closed", h)
+		}
+		w.Crash()
+	})
+}

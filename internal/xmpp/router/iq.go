@@ -181,9 +181,9 @@ func (t *turn) beside(f func()) {
 		return
 	}
 	t.queries++
-	t.r.working.Add(1)
+	t.r.working.add()
 	go func() {
-		defer t.r.working.Done()
+		defer t.r.working.done()
 		f()
 		t.post(&job{after: func(context.Context, error) {
 			t.queries--

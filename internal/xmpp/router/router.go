@@ -88,7 +88,7 @@ type Router struct {
 
 	turnsMu sync.Mutex
 	turns   map[jid.JID]*turn // bare
-	working sync.WaitGroup    // goroutines of turns and queries
+	working busy              // goroutines of turns and queries, and acts that the store has not answered
 	cancel  context.CancelFunc
 
 	localMu sync.Mutex
@@ -205,9 +205,9 @@ func (r *Router) Close(ctx context.Context) error {
 	defer r.cancel()
 	done := make(chan struct{})
 	go func() { // ends when the last turn does
-		r.working.Wait()
+		r.working.wait()
 		r.saveTaken()
-		r.working.Wait()
+		r.working.wait()
 		close(done)
 	}()
 	select {

@@ -100,7 +100,7 @@ func (t *turn) wake() {
 		return
 	}
 	t.running = true
-	t.r.working.Add(1)
+	t.r.working.add()
 	go t.run()
 }
 
@@ -119,7 +119,7 @@ func (t *turn) mayBegin() bool {
 }
 
 func (t *turn) run() {
-	defer t.r.working.Done()
+	defer t.r.working.done()
 	ctx := t.r.ctx
 	t.mu.Lock()
 	for {
@@ -189,6 +189,7 @@ func (t *turn) guard(f func() error) (err error) {
 
 // commit gives writes to the store as one act, and lets j go on when they are committed.
 func (t *turn) commit(j *job, writes []write) {
+	t.r.working.add() // the goroutine may end meanwhile
 	t.r.db.Submit(func(tx *db.Tx) error {
 		for _, w := range writes {
 			if err := w(tx); err != nil {
@@ -201,7 +202,44 @@ func (t *turn) commit(j *job, writes []write) {
 		j.err, j.ready = err, true
 		t.wake()
 		t.mu.Unlock()
+		t.r.working.done()
 	})
+}
+
+// busy counts what is under way. Unlike a sync.WaitGroup it may be counted up from nothing while somebody waits.
+type busy struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // closed when n is 0; nil where nobody waits
+}
+
+func (b *busy) add() {
+	b.mu.Lock()
+	b.n++
+	b.mu.Unlock()
+}
+
+func (b *busy) done() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.n--; b.n == 0 && b.idle != nil {
+		close(b.idle)
+		b.idle = nil
+	}
+}
+
+func (b *busy) wait() {
+	b.mu.Lock()
+	if b.n == 0 {
+		b.mu.Unlock()
+		return
+	}
+	if b.idle == nil {
+		b.idle = make(chan struct{})
+	}
+	idle := b.idle
+	b.mu.Unlock()
+	<-idle
 }
 
 // A fifo is a queue that gives its memory back when it is empty.

@@ -229,7 +229,7 @@ func (r *Router) saveTaken() {
 			marks[i] = t.taken
 			t.mu.Unlock()
 		}
-		r.working.Add(1)
+		r.working.add()
 		r.db.Submit(func(tx *db.Tx) error {
 			for _, m := range marks {
 				if err := r.Store.SaveTaken(tx, m.owner, m.id); err != nil {
@@ -249,7 +249,7 @@ func (r *Router) saveTaken() {
 				}
 				t.retire() // gives the lock back
 			}
-			r.working.Done()
+			r.working.done()
 		})
 	}
 }
