@@ -138,7 +138,6 @@ type Binding struct {
 	r       *Router
 	session *session.Session
 	home    Node
-	turn    *turn   // where home is here
 	device  *Device // where home is here
 }
 
@@ -157,7 +156,7 @@ func (r *Router) Bind(ctx context.Context, s *session.Session) (*Binding, error)
 	} else {
 		d := &Device{JID: s.JID, Client: s.Client, port: localPort{s}}
 		r.bind(d, func(err error) {
-			b.turn, b.device = d.turn, d
+			b.device = d
 			done <- err
 		})
 	}
@@ -222,7 +221,7 @@ func (b *Binding) Enter(st *stanza.Stanza, o Origin) {
 			Ref: b.r.links.keep(tk)})
 		return
 	}
-	b.turn.post(b.turn.enter(b.device, st, tk))
+	b.r.postEntered(b.device, st, tk)
 }
 
 // Leave takes the session out of the directory. lost are the fates of what its device never took: they are

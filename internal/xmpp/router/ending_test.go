@@ -75,3 +75,42 @@ func TestClose(t *testing.T) {
 		w.Crash()
 	})
 }
+
+// TestReplacedSpeaks holds that a device which was replaced, and has not noticed, does not become available again: what
+// else it says goes on.
+func TestReplacedSpeaks(t *testing.T) {
+	routertest.Each(t, func(w *routertest.World) {
+		w.Friends("romeo", "juliet")
+		juliet := w.Come("juliet/a", 0)
+		credit := session.ClientCredit()
+		old := w.BindWith("romeo/old", "client", credit)
+		old.Sendf(`<presence/>`)
+		w.Settle()
+		old.Deaf()
+		juliet.Take()
+		young := w.BindWith("romeo/young", "client", credit)
+		old.Sendf(`<presence/>`)
+		old.Sendf(`<message to="juliet@" type="chat"><body>hi</body></message>`)
+		w.Settle()
+		young.Leave()
+		w.Settle()
+		there := map[string]bool{}
+		said := 0
+		for _, st := range juliet.Take() {
+			switch st.Kind {
+			case stanza.Presence:
+				there[st.From.Resource()] = st.Type == ""
+			case stanza.Message:
+				said++
+			}
+		}
+		if there["old"] {
+			w.T.Error("the old device is still there for its contacts")
+		}
+		if said != 1 {
+			w.T.Errorf("%d messages", said)
+		}
+		old.Leave()
+		w.Settle()
+	})
+}

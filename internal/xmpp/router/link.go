@@ -214,7 +214,7 @@ func (ls *links) take(from Node, p Packet) {
 	case PacketEnter:
 		tk := ls.ticket(from, p.Ref)
 		if d := ls.device(from, p.Session); d != nil {
-			d.turn.post(d.turn.enter(d, p.Stanza, tk))
+			r.postEntered(d, p.Stanza, tk)
 		} else {
 			tk.done()
 		}

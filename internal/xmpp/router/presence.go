@@ -23,6 +23,9 @@ func (t *turn) presenceTrip(trip *Trip) *job {
 		},
 		after: func(ctx context.Context, err error) {
 			defer trip.ticket.done()
+			if trip.Device != nil && trip.Device.ended {
+				return // nobody would ever hear that it is gone
+			}
 			if err != nil {
 				t.refuse(trip, err)
 				return

@@ -11,6 +11,7 @@ import (
 	"github.com/kith-im/kith/internal/archive"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
 )
 
 // A turn is where all that concerns one account happens, one thing after the other: a pipeline of jobs with a
@@ -86,6 +87,20 @@ func (t *turn) post(j *job) {
 	}
 	t.mu.Unlock()
 	t.r.post(t.addr, j)
+}
+
+// postEntered posts the Outbound trip of a stanza that d sent, in the turn that is alive: d may have been replaced, and
+// its turn have retired.
+func (r *Router) postEntered(d *Device, st *stanza.Stanza, tk *ticket) {
+	t := d.turn
+	t.mu.Lock()
+	if !t.dead {
+		t.push(t.enter(d, st, tk))
+		t.mu.Unlock()
+		return
+	}
+	t.mu.Unlock()
+	r.postOn(t.addr, func(t *turn) *job { return t.enter(d, st, tk) })
 }
 
 // push appends j. mu is held.

@@ -235,6 +235,7 @@ type Device struct {
 	session *session.Session
 	binding *router.Binding
 	wire    *wire
+	deaf    bool
 }
 
 // wire is the stream of a device: it keeps what is written.
@@ -283,7 +284,11 @@ func (w *World) BindWith(full, client string, c session.Credit) *Device {
 	}
 	w.ids++
 	d := &Device{JID: j, w: w, wire: &wire{}}
-	d.session = session.New(fmt.Sprint("s", w.ids), j, client, d.wire, c, func(*session.Kick) { d.Leave() })
+	d.session = session.New(fmt.Sprint("s", w.ids), j, client, d.wire, c, func(*session.Kick) {
+		if !d.deaf {
+			d.Leave()
+		}
+	})
 	r := w.Routers[(w.home(j.Bare())+1)%len(w.Routers)]
 	if d.binding, err = r.Bind(context.Background(), d.session); err != nil {
 		w.T.Fatalf("bind %s: %v", full, err)
@@ -370,6 +375,9 @@ func (d *Device) Bodies() []string {
 
 // Cut lets what is written to the device go nowhere, as a network does that is gone.
 func (d *Device) Cut() { d.wire.Cut() }
+
+// Deaf lets the device go on when the server ends it, as one does whose stanzas are still on their way. It leaves by Leave.
+func (d *Device) Deaf() { d.deaf = true }
 
 // Leave ends the device, as a connection that is closed.
 func (d *Device) Leave() { d.binding.Leave(d.session.End()) }
