@@ -64,8 +64,7 @@ func (c *conn) bind(ctx context.Context, full jid.JID) error {
 	s := session.New(c.id, full, c.client, c.stream, session.ClientCredit(), c.kick)
 	b, err := c.srv.Router.Bind(ctx, s)
 	if err != nil {
-		s.End()
-		return err
+		return err // the stream goes on
 	}
 	c.session, c.binding = s, b
 	c.state |= bound
@@ -120,8 +119,11 @@ func (c *conn) manage(n xmlstream.Node) error {
 		if err != nil {
 			return &stream.Error{Condition: "bad-format", Text: "h is no number"}
 		}
-		if s.Managed() && s.Acknowledged(uint32(h)) != nil { // XEP-0198 §4
-			return &stream.Error{Condition: "undefined-condition", Text: "more was acknowledged than sent"}
+		if !s.Managed() {
+			return nil
+		}
+		if bad, ok := errors.AsType[*session.AckError](s.Acknowledged(uint32(h))); ok { // XEP-0198 §4
+			return &stream.Error{Condition: "undefined-condition", Text: "more was acknowledged than sent", App: tooHigh(bad)}
 		}
 	case "resume":
 		s.SendRaw(managementFailed("unexpected-request")) // XEP-0198 §5: not on a bound stream
@@ -129,4 +131,12 @@ func (c *conn) manage(n xmlstream.Node) error {
 		return &stream.Error{Condition: "unsupported-stanza-type"}
 	}
 	return nil
+}
+
+// tooHigh tells a peer how much it was sent (XEP-0198 §4).
+func tooHigh(e *session.AckError) xmlstream.Raw {
+	var b xmlstream.Builder
+	b.Start(session.NSManagement, "handled-count-too-high")
+	b.Attr("h", strconv.FormatUint(uint64(e.H), 10)).Attr("send-count", strconv.FormatUint(uint64(e.Sent), 10))
+	return b.End().Build()
 }

@@ -74,13 +74,14 @@ func (s *Session) asks() bool {
 	return true
 }
 
-// Acknowledged takes the peer's <a h=…/> (XEP-0198 §4).
+// Acknowledged takes the peer's <a h=…/> (XEP-0198 §4). It returns *AckError where the peer was not sent so much.
 func (s *Session) Acknowledged(h uint32) error {
 	s.mu.Lock()
 	n := h - (s.sent - uint32(len(s.unacked)))
 	if n > uint32(len(s.unacked)) {
+		err := &AckError{H: h, Sent: s.sent}
 		s.mu.Unlock()
-		return ErrAckTooHigh
+		return err
 	}
 	taken := s.unacked[:n]
 	s.unacked = s.unacked[n:]

@@ -16,7 +16,7 @@
 package session
 
 import (
-	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -34,8 +34,17 @@ const (
 	writeTimeout  = 60 * time.Second
 )
 
-// ErrAckTooHigh says that the peer acknowledged stanzas that it was never sent (XEP-0198 §4).
-var ErrAckTooHigh = errors.New("session: acknowledged more than was sent")
+// An AckError says that the peer acknowledged stanzas that it was never sent, or takes back what it acknowledged
+// (XEP-0198 §4).
+type AckError struct {
+	H    uint32 // what it says it has handled
+	Sent uint32 // what it was sent, modulo 2^32
+}
+
+// Error returns both numbers.
+func (e *AckError) Error() string {
+	return fmt.Sprintf("session: %d acknowledged, %d sent", e.H, e.Sent)
+}
 
 // A Stream is what a session writes to. Of Write and WriteStanzas one is called at a time.
 type Stream interface {

@@ -15,8 +15,9 @@ const nsErrors = "urn:ietf:params:xml:ns:xmpp-streams"
 // An Error is a stream error that we send (RFC 6120 §4.9). As an error of Open, Read or StartTLS it is what the
 // peer did wrong.
 type Error struct {
-	Condition string // one of RFC 6120 §4.9.3, such as "policy-violation"
-	Text      string // in English, for who reads logs; "" for none
+	Condition string        // one of RFC 6120 §4.9.3, such as "policy-violation"
+	Text      string        // in English, for who reads logs; "" for none
+	App       xmlstream.Raw // a condition of an application (RFC 6120 §4.9.4); "" for none
 }
 
 func (e *Error) Error() string {
@@ -69,6 +70,7 @@ func (e *Error) append(b []byte, declare bool) []byte {
 		b = xmlstream.AppendEscaped(b, e.Text)
 		b = append(b, "</text>"...)
 	}
+	b = append(b, e.App...)
 	return append(b, "</stream:error>"...)
 }
 

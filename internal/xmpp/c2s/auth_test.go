@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package c2s
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kith-im/kith/internal/xmpp/sasl"
+	"github.com/kith-im/kith/internal/xmpp/xmpptest"
+)
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+// What is wrong with a log-in by itself (RFC 6120 §6.5), in both profiles: the stream goes on, and the next one
+// succeeds.
+func TestFailures(t *testing.T) {
+	const first = "n,,n=juliet,r=fyko+d2lbbFgONRv9qkxdawL"
+	tests := []struct{ name, mechanism, initial, answer, want string }{
+		{"a mechanism that is not offered", "PLAIN", b64("\x00juliet\x00" + password), "", "invalid-mechanism"},
+		{"no mechanism", "", "", "", "invalid-mechanism"},
+		{"a token's mechanism without a token", "HT-SHA-256-NONE", b64("juliet\x00x"), "", "invalid-mechanism"},
+		{"no base64", "SCRAM-SHA-256", "***", "", "incorrect-encoding"},
+		{"nonsense", "SCRAM-SHA-256", b64("wherefore art thou"), "", "malformed-request"},
+		{"nothing", "SCRAM-SHA-256", "=", "", "malformed-request"},
+		{"channel binding that is not offered", "SCRAM-SHA-256", b64("p=tls-exporter,,n=juliet,r=fyko"), "", "malformed-request"},
+		{"to act as somebody else", "SCRAM-SHA-256", b64("n,a=romeo@kith.example,n=juliet,r=fyko"), "<response>" + b64("c=x,r=x,p=x") + "</response>", "*"},
+		{"an answer that is no base64", "SCRAM-SHA-256", b64(first), "<response>***</response>", "incorrect-encoding"},
+		{"an answer that is none", "SCRAM-SHA-256", b64(first), "<response>" + b64("hark") + "</response>", "malformed-request"},
+		{"an answer with another nonce", "SCRAM-SHA-256", b64(first), "<response>" + b64("c=biws,r=other,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=") + "</response>", "*"},
+		{"given up", "SCRAM-SHA-1", b64(first), "<abort/>", "aborted"},
+	}
+	for _, profile := range []string{nsSASL, nsSASL2} {
+		for _, test := range tests {
+			t.Run(test.name+" in "+profile, func(t *testing.T) {
+				perform(t, func(t *testing.T, w *world) {
+					c := w.client()
+					request := `<auth xmlns="` + nsSASL + `" mechanism="` + test.mechanism + `">` + test.initial + `</auth>`
+					if profile == nsSASL2 {
+						request = `<authenticate xmlns="` + nsSASL2 + `" mechanism="` + test.mechanism + `">` +
+							`<initial-response>` + test.initial + `</initial-response></authenticate>`
+					}
+					c.MustSend(t, request)
+					if test.answer != "" {
+						c.MustExpect(t, `<challenge xmlns="`+profile+`">…</challenge>`)
+						end := strings.IndexAny(test.answer, "/>") // behind the name
+						c.MustSend(t, test.answer[:end]+` xmlns="`+profile+`"`+test.answer[end:])
+					}
+					want := test.want
+					if want == "*" {
+						c.MustExpect(t, `<failure xmlns="`+profile+`"/>`)
+					} else {
+						c.MustExpect(t, `<failure xmlns="`+profile+`"><`+want+` xmlns="`+nsSASL+`"/></failure>`)
+					}
+					if err := c.Login(t.Context(), "juliet", password, "balcony", "SCRAM-SHA-256"); err != nil {
+						t.Errorf("the next log-in: %v", err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// condition is what a log-in failed with.
+func condition(err error) string {
+	if e, ok := errors.AsType[*xmpptest.AuthError](err); ok {
+		return e.Condition
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// Who may come in, and who may not (RFC 6120 §6.5): who does not know the password learns nothing of the account.
+func TestPasswords(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		w.Account("tybalt")
+		w.disable("tybalt")
+		tests := []struct{ name, user, password, want string }{
+			{"the right one", "juliet", password, ""},
+			{"the right one, of a name as people write it", "Juliet", password, ""},
+			{"a wrong one", "juliet", "incorrect horse battery", "not-authorized"},
+			{"nobody", "nobody", password, "not-authorized"},
+			{"no name", "@", password, "not-authorized"},
+			{"disabled", "tybalt", password, "account-disabled"},
+			{"disabled, with a wrong one", "tybalt", "incorrect horse battery", "not-authorized"},
+		}
+		for _, test := range tests {
+			for _, mechanism := range mechanisms() {
+				c := w.client()
+				err := c.Authenticate(t.Context(), test.user, test.password, mechanism)
+				if got := condition(err); got != test.want {
+					t.Errorf("%s, %s: got %q, want %q", test.name, mechanism, got, test.want)
+				}
+				c.Cut()
+				c = w.client()
+				_, err = c.LoginSASL2(t.Context(), xmpptest.SASL2{User: test.user, Password: test.password, Mechanism: mechanism})
+				if got := condition(err); got != test.want {
+					t.Errorf("%s, %s in SASL2: got %q, want %q", test.name, mechanism, got, test.want)
+				}
+				c.Cut()
+			}
+		}
+	})
+}
+
+// The address in the stream header must be the one that logs in, where SASL2 is used (XEP-0388 §2.3).
+func TestFromOfHeader(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		for from, want := range map[string]string{
+			"juliet@kith.example": "", "juliet@kith.example/balcony": "", "kith.example": "invalid-authzid", "romeo@kith.example": "invalid-authzid",
+		} {
+			c := w.clientFrom(from)
+			_, err := c.LoginSASL2(t.Context(), xmpptest.SASL2{User: "juliet", Password: password, Mechanism: sasl.SCRAMSHA256})
+			if got := condition(err); got != want {
+				t.Errorf("from %s: got %q, want %q", from, got, want)
+			}
+			c.Cut()
+		}
+	})
+}
+
+// Something else in the middle of a log-in ends the stream (RFC 6120 §4.9.3.12).
+func TestInterruptedLogin(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		c := w.client()
+		c.MustSend(t, `<auth xmlns="`+nsSASL+`" mechanism="SCRAM-SHA-256"/>`)
+		c.MustExpect(t, `<challenge xmlns="`+nsSASL+`">=</challenge>`) // RFC 6120 §6.4.2: it was no initial response
+		c.MustSend(t, `<iq type="get" id="1"><ping xmlns="urn:xmpp:ping"/></iq>`)
+		w.ends(c, "not-authorized")
+	})
+}
+
+// Who guesses waits longer each time, and has five tries on a stream (RFC 6120 §6.4.5).
+func TestGuessing(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		guess := func(c *xmpptest.Client) time.Duration {
+			t.Helper()
+			before := time.Now()
+			err := c.Authenticate(t.Context(), "juliet", "open sesame, please", sasl.SCRAMSHA256)
+			if got := condition(err); got != "not-authorized" {
+				t.Fatalf("got %v", err)
+			}
+			return time.Since(before)
+		}
+		c := w.client()
+		var waits []time.Duration
+		for range maxFailures {
+			waits = append(waits, guess(c).Round(100*time.Millisecond))
+		}
+		w.ends(c, "policy-violation")
+		want := []time.Duration{0, 0, 0, firstDelay, 2 * firstDelay}
+		for i := range want {
+			if waits[i] != want[i] {
+				t.Errorf("waits: got %v, want %v", waits, want)
+				break
+			}
+		}
+		if got := guess(w.client()).Round(100 * time.Millisecond); got != 4*firstDelay {
+			t.Errorf("on the next stream: got %v, want %v", got, 4*firstDelay)
+		}
+
+		// Others at the same address, and the owner, are let in at once.
+		before := time.Now()
+		w.login("romeo", "orchard").Close()
+		w.login("juliet", "balcony").Close()
+		if got := time.Since(before); got > firstDelay/2 {
+			t.Errorf("the right password took %v", got)
+		}
+		if got := guess(w.client()).Round(100 * time.Millisecond); got != 0 {
+			t.Errorf("after the owner came, a failure takes %v", got)
+		}
+	})
+}
+
+// A client that gives up or asks for another mechanism has not guessed.
+func TestNoGuess(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		c := w.client()
+		for range 2 * maxFailures {
+			c.MustSend(t, `<auth xmlns="`+nsSASL+`" mechanism="PLAIN"/>`)
+			c.MustExpect(t, `<failure xmlns="`+nsSASL+`"><invalid-mechanism/></failure>`)
+		}
+		if err := c.Login(t.Context(), "juliet", password, "balcony", sasl.SCRAMSHA256); err != nil {
+			t.Error(err)
+		}
+	})
+}
