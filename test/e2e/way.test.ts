@@ -215,7 +215,7 @@ test('a keyboard is enough to log in, open a chat and send', async () => {
   await reaches(p, 'by hand', 'Delivered');
   await keys.press('Escape');
   await p.page.getByRole('heading', { name: 'Chats', exact: true }).waitFor();
-  expect(await focused()).toContain('ada');
+  await expect.poll(focused).toContain('ada');
   p.content();
   await p.leave();
 });
@@ -248,7 +248,7 @@ test('a new password ends the other sessions, which say so, and this one goes on
   await p.inspect('password');
   await p.field('New password').fill('a compiler for everybody');
   await p.dialog.getByRole('button', { name: 'Change the password' }).click();
-  await p.text('Your password has been changed.').waitFor();
+  await p.dialog.getByText('Your password has been changed.').waitFor();
   await p.button('Close').click();
   await grace.text('The password of this account was changed. Log in with the new one.').waitFor();
   await grace.inspect('log-in-changed');
