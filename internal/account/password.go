@@ -148,6 +148,29 @@ func (s *Service) CheckPassword(ctx context.Context, name, password string) (Acc
 	return a, nil
 }
 
+// StillOpens returns nil where tx sees that the account of id may log in with the password that storedKey is of: the
+// StoredKey for SCRAM-SHA-256 that Credentials gave some time ago. A log-in takes a while, and the password may be
+// changed meanwhile, or the account be locked or deleted: the error is ErrPassword, ErrDisabled or ErrUnknown then.
+func (s *Service) StillOpens(tx db.Querier, id int64, storedKey []byte) error {
+	a, err := s.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	if a.Disabled {
+		return ErrDisabled
+	}
+	var now []byte
+	const q = `SELECT stored_key FROM account_credential WHERE account = $1 AND hash = $2` // by the primary key
+	err = tx.QueryRow(q, id, sasl.SHA256.String()).Scan(&now)
+	if err != nil && !errors.Is(err, db.ErrNoRows) {
+		return fmt.Errorf("read credentials: %w", err)
+	}
+	if !hmac.Equal(now, storedKey) {
+		return ErrPassword
+	}
+	return nil
+}
+
 // SetPassword replaces the password of an account, and ends all its tokens and codes: who knew the old password, or
 // has a device that was lost, is out. ErrUnknown if there is no account of id.
 func (s *Service) SetPassword(tx *db.Tx, id int64, p Password) error {

@@ -3,6 +3,7 @@
 package c2s
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -26,6 +27,28 @@ type exchange struct {
 	mechanism string
 	server    sasl.Server
 	account   account.Account // of the name that the client claims; proved when the exchange is done
+	password  []byte          // the stored key of its password for SCRAM-SHA-256, as it was before the proof
+}
+
+// note remembers the password that name has now. It is called before what the proof is held against is read, so that
+// a change between the two makes it the older one, and is noticed.
+func (x *exchange) note(ctx context.Context, name string) {
+	c, _, _ := x.c.srv.Accounts.Credentials(ctx, name, sasl.SCRAMSHA256) // where this fails, what follows does too
+	x.password = c.StoredKey
+}
+
+// stillOpen refuses a client whose account was locked or deleted since it proved who it is, or has another password.
+// It is asked when the session is in the directory: from then on, whoever changes the account finds and ends it.
+func (c *conn) stillOpen(ctx context.Context) error {
+	now, a, err := c.srv.Accounts.Credentials(ctx, c.account.Name, sasl.SCRAMSHA256)
+	switch {
+	case errors.Is(err, account.ErrUnknown), errors.Is(err, account.ErrDisabled):
+	case err != nil:
+		return err
+	case a.ID == c.account.ID && bytes.Equal(now.StoredKey, c.password):
+		return nil
+	}
+	return &stream.Error{Condition: "not-authorized"}
 }
 
 // scram returns the server's side for a mechanism with a password; nil where it is none that is offered.
@@ -35,6 +58,7 @@ func (x *exchange) scram() sasl.Server {
 		return nil
 	}
 	return sasl.NewSCRAM(h, func(ctx context.Context, name string) (sasl.Credentials, error) {
+		x.note(ctx, name)
 		creds, a, err := x.c.srv.Accounts.Credentials(ctx, name, x.mechanism)
 		switch {
 		case errors.Is(err, account.ErrUnknown):
@@ -188,7 +212,7 @@ func authenticate(ctx context.Context, c *conn, el *xmlstream.Element) (restart 
 
 // loggedIn notes who the client is.
 func (c *conn) loggedIn(x *exchange) {
-	c.account = x.account
+	c.account, c.password = x.account, x.password
 	c.state |= authenticated
 	c.stream.SetLimits(c.srv.Limits)
 	c.srv.throttle.succeeded(c.stream.RemoteAddr(), x.account.Name)

@@ -13,6 +13,7 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/session"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
 	"github.com/kith-im/kith/internal/xmpp/stream"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
@@ -121,6 +122,7 @@ func (l *login) choose() *sasl.HT {
 		return nil
 	}
 	ht := sasl.NewHT(func(ctx context.Context, name string) ([][]byte, error) {
+		l.note(ctx, name)
 		var err error
 		if l.tokens, err = l.c.srv.Accounts.Candidates(ctx, name, l.client, l.mechanism); err != nil {
 			return nil, err
@@ -149,6 +151,9 @@ func (l *login) admit(ctx context.Context, ht *sasl.HT) error {
 	}
 	err := s.DB.Write(ctx, func(tx *db.Tx) (err error) {
 		if ht == nil {
+			if err := s.Accounts.StillOpens(tx, l.account.ID, l.password); err != nil {
+				return err
+			}
 			var t account.Token
 			t, err = s.Accounts.NewToken(tx, l.account.ID, l.client, l.request)
 			l.token = &t
@@ -162,7 +167,8 @@ func (l *login) admit(ctx context.Context, ht *sasl.HT) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrClient):
+	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrClient),
+		errors.Is(err, account.ErrPassword), errors.Is(err, account.ErrUnknown): // changed since the proof
 		return &sasl.Error{Condition: sasl.NotAuthorized}
 	case errors.Is(err, account.ErrExpired): // XEP-0484 §4.2
 		return &sasl.Error{Condition: sasl.CredentialsExpired}
@@ -201,6 +207,9 @@ func (l *login) bindInline(ctx context.Context) (jid.JID, xmlstream.Raw, error) 
 	}
 	full := c.srv.resourceFor(own, l.client, tag)
 	if err := c.bind(ctx, full); err != nil {
+		if _, tooMany := errors.AsType[*stanza.Error](err); !tooMany {
+			return jid.JID{}, "", err
+		}
 		// XEP-0386 knows no failure here: the account has too many devices.
 		return jid.JID{}, "", &stream.Error{Condition: "policy-violation", Text: "too many devices are connected"}
 	}

@@ -59,7 +59,8 @@ func (c *conn) writeStanza(st *stanza.Stanza) error {
 	return c.stream.WriteStanzas([]*stanza.Stanza{st})
 }
 
-// bind makes the session and enters it into the directory. It does not write before begin.
+// bind makes the session and enters it into the directory, where the account is still open to the client. It does not
+// write before begin.
 func (c *conn) bind(ctx context.Context, full jid.JID) error {
 	s := session.New(c.id, full, c.client, c.stream, session.ClientCredit(), c.kick)
 	b, err := c.srv.Router.Bind(ctx, s)
@@ -68,7 +69,7 @@ func (c *conn) bind(ctx context.Context, full jid.JID) error {
 	}
 	c.session, c.binding = s, b
 	c.state |= bound
-	return nil
+	return c.stillOpen(ctx)
 }
 
 // begin starts the session, now that its client knows that it is bound.

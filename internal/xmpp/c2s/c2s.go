@@ -39,6 +39,8 @@ type Accounts interface {
 	Candidates(ctx context.Context, name, client, mechanism string) ([]account.Candidate, error)
 	Use(tx *db.Tx, c account.Candidate, u account.Use) (account.Account, *account.Token, error)
 	NewToken(tx *db.Tx, id int64, client, mechanism string) (account.Token, error)
+	// StillOpens says whether the account may still log in with the password it had.
+	StillOpens(tx db.Querier, id int64, storedKey []byte) error
 }
 
 // Options are the parts that a Server is made of.

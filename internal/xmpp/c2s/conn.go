@@ -39,6 +39,7 @@ type conn struct {
 	state    state
 	header   stream.Header // the client's
 	account  account.Account
+	password []byte // what the account's password was when the log-in began: see stillOpen
 	client   string // id of the user agent (XEP-0388 §2.3); "" where it told none
 	failures int
 
