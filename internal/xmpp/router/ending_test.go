@@ -90,15 +90,17 @@ func TestReplacedSpeaks(t *testing.T) {
 		juliet.Take()
 		young := w.BindWith("romeo/young", "client", credit)
 		old.Sendf(`<presence/>`)
+		old.Sendf(`<presence to="juliet@" type="unsubscribe"/>`)
 		old.Sendf(`<message to="juliet@" type="chat"><body>hi</body></message>`)
 		w.Settle()
 		young.Leave()
 		w.Settle()
 		there := map[string]bool{}
-		said := 0
+		said, ended := 0, false
 		for _, st := range juliet.Take() {
 			switch st.Kind {
 			case stanza.Presence:
+				ended = ended || st.Type == "unsubscribe"
 				there[st.From.Resource()] = st.Type == ""
 			case stanza.Message:
 				said++
@@ -107,8 +109,8 @@ func TestReplacedSpeaks(t *testing.T) {
 		if there["old"] {
 			w.T.Error("the old device is still there for its contacts")
 		}
-		if said != 1 {
-			w.T.Errorf("%d messages", said)
+		if said != 1 || !ended {
+			w.T.Errorf("%d messages, unsubscribed %v", said, ended)
 		}
 		old.Leave()
 		w.Settle()

@@ -23,7 +23,7 @@ func (t *turn) presenceTrip(trip *Trip) *job {
 		},
 		after: func(ctx context.Context, err error) {
 			defer trip.ticket.done()
-			if trip.Device != nil && trip.Device.ended {
+			if d := trip.Device; d != nil && d.ended && trip.Stanza.Type == "" {
 				return // nobody would ever hear that it is gone
 			}
 			if err != nil {
