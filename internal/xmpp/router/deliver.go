@@ -42,7 +42,7 @@ func (t *turn) recipients(m *stanza.Stanza, self bool, sender jid.JID) ([]*Devic
 		if self && d.JID == sender {
 			continue // it has what it wrote
 		}
-		if a := d.available.Load(); a != nil && a.Priority >= 0 {
+		if d.takes() {
 			to = append(to, d)
 		}
 	}

@@ -84,3 +84,27 @@ func TestLeftBetweenPages(t *testing.T) {
 		wantBodies(w, fast, numbers(100, 150))
 	})
 }
+
+// TestUnavailableBetweenPages holds that a device that becomes unavailable while it fetches what waited gets no more, and
+// another one does.
+func TestUnavailableBetweenPages(t *testing.T) {
+	routertest.Each(t, func(w *routertest.World) {
+		w.Account("juliet")
+		romeo := w.Bind("romeo/desk")
+		say(romeo, "juliet@", 0, 150)
+		w.Settle()
+		slow := w.Bind("juliet/slow")
+		slow.Manage()
+		slow.Sendf(`<presence/>`)
+		w.Settle()
+		n := len(slow.Take())
+		fast := w.Come("juliet/fast", 0)
+		slow.Sendf(`<presence type="unavailable"/>`)
+		w.Settle()
+		n += len(slow.Take())
+		slow.Ack(uint32(n))
+		w.Settle()
+		wantBodies(w, slow, nil)
+		wantBodies(w, fast, numbers(100, 150))
+	})
+}

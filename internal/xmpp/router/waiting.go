@@ -43,18 +43,27 @@ func (t *turn) drain(d *Device) {
 // drainAny has some available device drain, where there is one.
 func (t *turn) drainAny(context.Context) {
 	for _, d := range t.devices {
-		if a := d.available.Load(); a != nil && a.Priority >= 0 {
+		if d.takes() {
 			t.drain(d)
 			return
 		}
 	}
 }
 
+// takes reports whether the device gets what is sent to its bare address (RFC 6121 §8.5.2.1.1).
+func (d *Device) takes() bool {
+	a := d.available.Load()
+	return a != nil && a.Priority >= 0
+}
+
 // drainNext posts the next page. It runs alone in the turn, so nothing that is recorded is between its two
 // halves, and what the page does not hold is recorded after it.
 func (t *turn) drainNext(d *Device, after archive.ID) {
 	t.post(&job{alone: true, after: func(ctx context.Context, _ error) {
-		if t.drainer != d { // it has left
+		if t.drainer == d && !d.takes() {
+			t.drainer = nil
+		}
+		if t.drainer != d { // it has left, or wants no more
 			t.drainAny(ctx)
 			return
 		}
