@@ -170,7 +170,7 @@ func (r *Router) Receive(from Node, p Packet) {
 		return
 	}
 	l.in.Lock()
-	if p.Seq > l.received && len(l.ahead) < maxAhead { // else it came before
+	if p.Seq == l.received+1 || p.Seq > l.received && len(l.ahead) < maxAhead { // else it came before, or comes again
 		if l.ahead == nil {
 			l.ahead = map[uint64]Packet{}
 		}
