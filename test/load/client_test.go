@@ -302,7 +302,7 @@ func (c *client) present() error {
 			return err
 		}
 		if n.Is(xmlstream.NSClient, "iq") && n.Attr("id") == "present" {
-			return c.SetReadDeadline(time.Time{})
+			return errors.Join(c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{}))
 		}
 	}
 }

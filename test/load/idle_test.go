@@ -20,11 +20,11 @@ type crowd struct {
 }
 
 // warmUp has one client come and go, so that the server has made what it makes once, and returns its memory then.
-func warmUp(ctx context.Context, s *server, w way) (int, error) {
+func warmUp(ctx context.Context, s *server, w way, quiet time.Duration) (int, error) {
 	if err := classic(w)(ctx, s, s.accounts[0]); err != nil {
 		return 0, err
 	}
-	if err := rest(ctx, time.Second); err != nil {
+	if err := rest(ctx, quiet); err != nil {
 		return 0, err
 	}
 	return s.rss()
@@ -42,14 +42,14 @@ func rest(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// gather logs n clients in, one for each account, with stream management, and tells that they are available.
-func gather(ctx context.Context, s *server, w way, n int) (*crowd, error) {
-	d := &crowd{server: s, clients: make([]*client, n)}
+// gather logs z.idle clients in, one for each account, with stream management, and tells that they are available.
+func gather(ctx context.Context, s *server, w way, z size) (*crowd, error) {
+	d := &crowd{server: s, clients: make([]*client, z.idle)}
 	var err error
-	if d.before, err = warmUp(ctx, s, w); err != nil {
+	if d.before, err = warmUp(ctx, s, w, z.rest); err != nil {
 		return nil, err
 	}
-	err = each(n, 8, func(i int) (err error) {
+	err = each(z.idle, 8, func(i int) (err error) {
 		d.clients[i], err = join(ctx, s, w, s.accounts[i])
 		return err
 	})

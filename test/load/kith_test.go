@@ -43,14 +43,20 @@ func newKith(t *testing.T, binary string, n int) *kind {
 		"KITH_LISTEN_CLIENTS="+k.address[startTLS], "KITH_LISTEN_CLIENTS_TLS="+k.address[directTLS],
 		"KITH_LISTEN_WEB="+k.address[webSocket], "KITH_WEB_URL=https://"+domain, "KITH_WEB_TRUSTED_PROXIES=127.0.0.1",
 		"KITH_TLS_CERTIFICATE="+cert, "KITH_TLS_KEY="+key, "KITH_ACCOUNTS_ITERATIONS=4096")
-	k.command = func(ctx context.Context, k *kind) *exec.Cmd {
-		c := exec.CommandContext(ctx, binary, "serve")
-		c.Dir, c.Env = dir, env
-		return c
-	}
 	c, err := config.Load("", env)
 	if err != nil {
 		t.Fatal(err)
+	}
+	k.command = func(ctx context.Context, k *kind) *exec.Cmd {
+		c := exec.CommandContext(ctx, binary, "serve")
+		c.Env = env
+		if *profile != "" {
+			if c, err = own(ctx, env); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Dir = dir
+		return c
 	}
 	admin, err := app.OpenAdmin(t.Context(), c) // as "kith user add" while no server runs
 	if err != nil {

@@ -9,7 +9,7 @@
 //
 // "go test ./test/load" is the short form, which holds our server to budgets that are several times what it needs.
 // With KITH_SOAK=1 it measures longer and several times, and prints the table of doc/performance.md; -only and
-// -repeat take parts of that.
+// -repeat take parts of that, and -profile tells where our server spends it.
 //
 // What is measured is XMPP as in RFC 6120, XEP-0388 v1.0.4, XEP-0386 v1.1.0, XEP-0484 v0.2.0 and XEP-0198 v1.6.3.
 package load
@@ -36,6 +36,7 @@ var (
 type size struct {
 	repeat   int
 	starts   int           // of a process, for the time that takes
+	rest     time.Duration // before memory is looked at
 	idle     int           // sessions
 	settle   time.Duration // until their memory is looked at again; 0: not at all
 	logins   int           // of each kind
@@ -46,9 +47,9 @@ type size struct {
 }
 
 func sizes() size {
-	z := size{repeat: 1, starts: 1, idle: 200, logins: 200, pairs: 10, messages: 2000, rate: 500, paced: 500}
+	z := size{repeat: 1, starts: 1, rest: 300 * time.Millisecond, idle: 200, logins: 100, pairs: 10, messages: 2000, rate: 500, paced: 500}
 	if os.Getenv("KITH_SOAK") != "" {
-		z = size{repeat: 3, starts: 5, idle: 3000, settle: time.Minute, logins: 1000, pairs: 50, messages: 20_000,
+		z = size{repeat: 3, starts: 5, rest: 2 * time.Second, idle: 3000, settle: time.Minute, logins: 1000, pairs: 50, messages: 20_000,
 			rate: 500, paced: 5000}
 	}
 	if *repeat > 0 {
@@ -98,7 +99,7 @@ func measureStart(t *testing.T, r *report, z size, kinds []*kind) {
 			s.stop(t)
 		}
 		s := k.start(t)
-		kib, err := warmUp(t.Context(), s, directTLS)
+		kib, err := warmUp(t.Context(), s, directTLS, z.rest)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,16 +125,17 @@ func measureCrowds(t *testing.T, r *report, z size, kinds []*kind, w way, now, l
 		r.add(f, d.server.kind, kib)
 	}
 	for _, k := range kinds {
-		d, err := gather(t.Context(), k.start(t), w, z.idle)
+		d, err := gather(t.Context(), k.start(t), w, z)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, k.tail())
 		}
 		defer d.server.stop(t)
 		defer d.disperse()
-		if err := rest(t.Context(), 2*time.Second); err != nil {
+		if err := rest(t.Context(), z.rest); err != nil {
 			t.Fatal(err)
 		}
 		look(d, now)
+		d.server.profileHeap()
 		crowds = append(crowds, d)
 	}
 	if z.settle == 0 {
