@@ -5,10 +5,12 @@ package router_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/router/routertest"
 	"github.com/kith-im/kith/internal/xmpp/session"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
@@ -114,5 +116,42 @@ func TestReplacedSpeaks(t *testing.T) {
 		}
 		old.Leave()
 		w.Settle()
+	})
+}
+
+// sink takes everything, and counts how often it was cut.
+type sink struct {
+	nowhere
+	cut int
+}
+
+func (s *sink) Cut() { s.cut++ }
+
+// TestNeverAcknowledged holds that a client which reads and never acknowledges is cut before much memory is held for it.
+func TestNeverAcknowledged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		full := jid.MustParse("juliet@kith.example/a")
+		large := stanza.New(stanza.Message, "chat", "1", full, full,
+			xmlstream.TextElem(xmlstream.NSClient, "body", strings.Repeat("x", 200_000)))
+		for _, acknowledges := range []bool{true, false} {
+			x := &sink{}
+			s := session.New("x", full, "", x, session.ClientCredit(), func(*session.Kick) {})
+			s.Enable("")
+			s.Start()
+			for i := range 200 {
+				s.Send(large, nil)
+				synctest.Wait()
+				if acknowledges {
+					if err := s.Acknowledged(uint32(i + 1)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if (x.cut == 0) != acknowledges {
+				t.Errorf("acknowledges %v: cut %d times", acknowledges, x.cut)
+			}
+			s.End()
+		}
 	})
 }

@@ -85,6 +85,9 @@ func (s *Session) Acknowledged(h uint32) error {
 	}
 	taken := s.unacked[:n]
 	s.unacked = s.unacked[n:]
+	for _, it := range taken {
+		s.unackedIn -= it.stanza.Size()
+	}
 	if len(s.unacked) == 0 {
 		s.unacked = nil
 	}

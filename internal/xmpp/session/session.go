@@ -29,6 +29,7 @@ const (
 	maxQueue      = 4096     // stanzas that wait to be written; one more cuts the stream
 	maxQueueBytes = 4 << 20  // bytes of the same
 	maxUnacked    = 10_000   // stanzas that were written and not acknowledged; one more cuts the stream
+	maxUnackedMem = 16 << 20 // bytes of the same
 	maxBatch      = 64       // stanzas in one write
 	maxBatchBytes = 64 << 10 // bytes in one write, unless a single stanza is longer
 	writeTimeout  = 60 * time.Second
@@ -91,6 +92,7 @@ type Session struct {
 	managed   bool   // what is read counts
 	counting  bool   // what is written counts: <enabled/> has been taken from the queue
 	unacked   []item // written or being written, in order; only while counting
+	unackedIn int    // bytes of unacked
 	sent      uint32 // stanzas handed to the stream since it was enabled, modulo 2^32
 	asked     uint32 // value of sent when the last <r/> went out
 	asking    bool   // an <r/> is unanswered
@@ -154,7 +156,8 @@ func (s *Session) push(it item, size int) {
 	}
 	s.queue = append(s.queue, it)
 	s.bytes += size
-	full := len(s.queue) > maxQueue || s.bytes > maxQueueBytes || len(s.unacked) > maxUnacked
+	full := len(s.queue) > maxQueue || s.bytes > maxQueueBytes ||
+		len(s.unacked) > maxUnacked || s.unackedIn > maxUnackedMem
 	s.wake()
 	s.mu.Unlock()
 	if full {
@@ -189,7 +192,8 @@ func (s *Session) flush() {
 			return
 		}
 		var batch []item
-		batch, list = s.next(list[:0])
+		var size int
+		batch, list, size = s.next(list[:0])
 		var extra []xmlstream.Raw
 		if len(list) == 0 {
 			extra = append(extra, batch[0].raw)
@@ -197,6 +201,7 @@ func (s *Session) flush() {
 		managed := s.counting
 		if managed && len(list) > 0 {
 			s.unacked = append(s.unacked, batch...)
+			s.unackedIn += size
 			s.sent += uint32(len(list))
 		}
 		s.counting = s.counting || batch[0].enables
@@ -232,8 +237,9 @@ func (s *Session) flush() {
 }
 
 // next takes from the head of the queue either stanzas, as many as make a good write, or one nonza. mu is held.
-func (s *Session) next(list []*stanza.Stanza) ([]item, []*stanza.Stanza) {
-	n, size := 0, 0
+// size is their bytes.
+func (s *Session) next(list []*stanza.Stanza) (_ []item, _ []*stanza.Stanza, size int) {
+	n := 0
 	for n < len(s.queue) && n < maxBatch && s.queue[n].stanza != nil {
 		z := s.queue[n].stanza.Size()
 		if n > 0 && size+z > maxBatchBytes {
@@ -249,7 +255,7 @@ func (s *Session) next(list []*stanza.Stanza) ([]item, []*stanza.Stanza) {
 	batch := s.queue[:n:n]
 	s.queue = s.queue[n:]
 	s.bytes -= size
-	return batch, list
+	return batch, list, size
 }
 
 func (s *Session) write(list []*stanza.Stanza, extra []xmlstream.Raw) bool {
