@@ -13,7 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"sync"
 	"syscall"
@@ -79,7 +79,7 @@ func serve(dir string) error {
 	var heaps sync.WaitGroup
 	heaps.Go(func() { // ends with asked
 		for range asked {
-			runtime.GC() // what is alive now, not at the last collection
+			debug.FreeOSMemory() // what is alive now; and memory that is looked at next is without garbage
 			f, err := create("heap")
 			if err == nil {
 				err = errors.Join(pprof.WriteHeapProfile(f), f.Close())
