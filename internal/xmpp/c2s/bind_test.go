@@ -46,7 +46,7 @@ func TestBind(t *testing.T) {
 		second := w.login("juliet", "balcony & more")
 		w.ends(c, "conflict")
 		second.MustExpectNothing(t)
-		// Binding twice is not binding; XEP-0193 never was.
+		// Binding is done once.
 		second.MustSend(t, `<iq type="set" id="again"><bind xmlns="`+nsBind+`"/></iq>`)
 		second.MustExpect(t, `<iq type="error" id="again"><error type="cancel"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`)
 	})
