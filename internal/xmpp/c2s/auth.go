@@ -156,11 +156,7 @@ func (x *exchange) failed(ctx context.Context, err error) error {
 	}
 	if se.Condition != sasl.Aborted && se.Condition != sasl.InvalidMechanism {
 		c.failures++
-		name := ""
-		if x.server != nil {
-			name = x.server.Username()
-		}
-		c.srv.throttle.failed(ctx, c.stream.RemoteAddr(), name)
+		c.srv.throttle.failed(ctx, c.stream.RemoteAddr(), x.localpart())
 		c.log.Info("log-in failed", "condition", se.Condition, "mechanism", x.mechanism)
 	}
 	if err := c.stream.Write(saslFailure(x.profile, se.Condition, se.Text)); err != nil {
@@ -170,6 +166,19 @@ func (x *exchange) failed(ctx context.Context, err error) error {
 		return &stream.Error{Condition: "policy-violation", Text: "too many failed attempts"}
 	}
 	return nil
+}
+
+// localpart is the name that the client claims, in its normal spelling: one account is one name to the throttle. It
+// is "" where no account can be called so.
+func (x *exchange) localpart() string {
+	if x.server == nil {
+		return ""
+	}
+	j, err := jid.New(x.server.Username(), x.c.srv.Domain.Domain(), "")
+	if err != nil {
+		return ""
+	}
+	return j.Local()
 }
 
 // saslFailure is <failure/> of SASL (RFC 6120 §6.5) or SASL2 (XEP-0388 §2.6.2).

@@ -69,12 +69,14 @@ func (c *conn) bind(ctx context.Context, full jid.JID) error {
 	}
 	c.session, c.binding = s, b
 	c.state |= bound
+	c.leave()
 	return c.stillOpen(ctx)
 }
 
 // begin starts the session, now that its client knows that it is bound.
 func (c *conn) begin() {
 	_ = c.stream.SetReadDeadline(time.Time{}) // a connection that fails here ends anyhow
+	_ = c.stream.SetWriteDeadline(time.Time{})
 	if c.interrupted.Load() {
 		c.interrupt()
 	}

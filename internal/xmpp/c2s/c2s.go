@@ -60,7 +60,8 @@ type Options struct {
 // A Server takes connections of clients. It is safe for concurrent use.
 type Server struct {
 	Options
-	throttle *throttle
+	throttle  *throttle
+	strangers strangers
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -105,7 +106,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, direct bool) error {
 			}
 			continue
 		}
-		s.start(func() *stream.Stream {
+		s.startFrom(addressOf(nc), func() *stream.Stream {
 			if direct {
 				tc := tls.Server(nc, s.TLS)
 				if !handshake(tc) {
@@ -147,17 +148,28 @@ func (s *Server) WebSocket(policy WebSocketPolicy) http.Handler {
 		if err != nil {
 			return // answered
 		}
-		s.start(func() *stream.Stream {
+		s.startFrom(remote, func() *stream.Stream {
 			return stream.NewWebSocket(nc, br, stream.Options{From: s.Domain.String(), Secure: true, Remote: remote})
 		}, func() { nc.Close() })
 	})
 }
 
-// start runs a connection on its own goroutine; Shutdown waits for it.
+// start is startFrom for a connection whose address is not counted.
 func (s *Server) start(open func() *stream.Stream, refuse func()) {
+	s.startFrom(netip.Addr{}, open, refuse)
+}
+
+// startFrom runs a connection from remote on its own goroutine; Shutdown waits for it.
+func (s *Server) startFrom(remote netip.Addr, open func() *stream.Stream, refuse func()) {
+	leave, ok := s.strangers.enter(remote)
+	if !ok {
+		refuse()
+		return
+	}
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
+		leave()
 		refuse()
 		return
 	}
@@ -165,11 +177,12 @@ func (s *Server) start(open func() *stream.Stream, refuse func()) {
 	s.mu.Unlock()
 	go func() {
 		defer s.running.Done()
+		defer leave()
 		st := open()
 		if st == nil {
 			return
 		}
-		c := newConn(s, st)
+		c := newConn(s, st, leave)
 		s.mu.Lock()
 		s.conns[c] = struct{}{}
 		stopping := s.stopping

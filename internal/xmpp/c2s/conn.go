@@ -46,12 +46,13 @@ type conn struct {
 	session *session.Session
 	binding *router.Binding
 
+	leave       func()      // it is no stranger any more, or gone; see strangers
 	interrupted atomic.Bool // Shutdown wants it to end
 }
 
-func newConn(s *Server, st *stream.Stream) *conn {
+func newConn(s *Server, st *stream.Stream, leave func()) *conn {
 	id := stanza.NewID()
-	return &conn{srv: s, stream: st, id: id, log: s.Log.With("session", id)}
+	return &conn{srv: s, stream: st, id: id, leave: leave, log: s.Log.With("session", id)}
 }
 
 // interrupt has the reader stop, so that the connection ends in good order.
@@ -72,8 +73,10 @@ func (c *conn) serve() {
 
 // negotiate takes the connection from its first byte to a bound resource.
 func (c *conn) negotiate(ctx context.Context) error {
-	// What a client sends in that time is bounded by the limits before authentication.
-	if err := c.stream.SetReadDeadline(c.srv.Now().Add(negotiationTime)); err != nil {
+	// What a client sends in that time is bounded by the limits before authentication. One that does not read what it
+	// asked for holds up our writing.
+	end := c.srv.Now().Add(negotiationTime)
+	if err := errors.Join(c.stream.SetReadDeadline(end), c.stream.SetWriteDeadline(end)); err != nil {
 		return err
 	}
 	if c.interrupted.Load() {
