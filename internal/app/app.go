@@ -26,6 +26,7 @@ import (
 	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/portal"
 	"github.com/kith-im/kith/internal/terminal"
+	"github.com/kith-im/kith/internal/xmpp/bosh"
 	"github.com/kith-im/kith/internal/xmpp/c2s"
 	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
@@ -95,6 +96,7 @@ type server struct {
 	log     *slog.Logger
 	router  *router.Router
 	clients *c2s.Server
+	bosh    *bosh.Gateway
 	http    *httpd.Server
 	control *control.Server
 
@@ -122,6 +124,10 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 		Domain: s.domain, Log: log.With("pkg", "c2s"), DB: s.db, Router: srv.router, Accounts: s.accounts,
 		TLS: cert.TLSConfig(), Features: features, Key: s.keys.Derive("resource"), Limits: limits,
 	})
+	srv.bosh = bosh.New(bosh.Options{
+		Domain: s.domain, Log: log.With("pkg", "bosh"), Accept: srv.clients.Accept, Policy: srv.webSocketPolicy(c.Web.URL),
+		Limits: limits,
+	})
 	if srv.http, err = srv.newHTTP(c, o.Version); err != nil {
 		return nil, err
 	}
@@ -132,7 +138,7 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	return srv, nil
 }
 
-// newHTTP puts the pages, the web app and the WebSocket behind one door.
+// newHTTP puts the pages, the web app, the WebSocket and BOSH behind one door.
 func (s *server) newHTTP(c config.Config, version string) (*httpd.Server, error) {
 	pages, err := portal.New(portal.Options{
 		URL: c.Web.URL, Domain: c.Domain, Accounts: s.accounts, Invitations: s.invites, SignUp: signUp{s.services},
@@ -151,6 +157,7 @@ func (s *server) newHTTP(c config.Config, version string) (*httpd.Server, error)
 			{Pattern: "/invite/", Handler: pages},
 			{Pattern: "/assets-portal/", Handler: pages},
 			{Pattern: httpd.WebSocketPath, Handler: s.clients.WebSocket(s.webSocketPolicy(c.Web.URL))},
+			{Pattern: httpd.BOSHPath, Handler: s.bosh, MaxBody: s.bosh.MaxBody()},
 		},
 		Page: pages.Problem,
 		Log:  s.log.With("pkg", "httpd"),
@@ -227,6 +234,7 @@ func (s *server) run(ctx context.Context) error {
 		start(listening, "clients over TLS", func(ctx context.Context) error { return s.clients.Serve(ctx, s.direct, true) })
 	}
 	if s.web != nil {
+		start(listening, "BOSH", s.bosh.Run)
 		start(listening, "web", func(ctx context.Context) error { return s.http.Run(ctx, s.web) })
 	}
 

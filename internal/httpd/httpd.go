@@ -15,7 +15,7 @@
 //
 // A mounted handler finds in its request: RemoteAddr with the address of the client (not of the proxy), URL.Scheme
 // "https" or "http" as the client's browser has it, and a Host that is one of ours. The body is cut off after
-// MaxBody bytes. Every answer starts with a policy that allows nothing (Content-Security-Policy); a handler that
+// MaxBody bytes, or what its mount says. Every answer starts with a policy that allows nothing (Content-Security-Policy); a handler that
 // shows a page sets its own. Paths may hold secrets (an invitation's token), so no path is ever logged.
 package httpd
 
@@ -39,8 +39,11 @@ import (
 // WebSocketPath is where clients open their WebSocket (RFC 7395); host-meta and the app's policy name it.
 const WebSocketPath = "/xmpp-websocket"
 
-// MaxBody is how many bytes of a request's body a mounted handler can read; after them, Read fails with
-// *http.MaxBytesError.
+// BOSHPath is where clients send their requests that cannot have a WebSocket (XEP-0124); host-meta names it.
+const BOSHPath = "/http-bind"
+
+// MaxBody is how many bytes of a request's body a mounted handler can read unless its Mount says otherwise; after them,
+// Read fails with *http.MaxBytesError.
 const MaxBody = 64 << 10
 
 const (
@@ -80,6 +83,7 @@ type Options struct {
 type Mount struct {
 	Pattern string
 	Handler http.Handler
+	MaxBody int64 // bytes of a request's body that the handler can read; 0 means MaxBody
 }
 
 // A Server answers HTTP requests. It may be used as a handler by itself (tests do), or be run on listeners.
@@ -136,7 +140,11 @@ func (s *Server) route() {
 	s.routes.Handle("/.well-known/host-meta.json", s.answer(s.hostMetaJSON))
 	s.routes.Handle("/app.json", s.answer(s.appInfo))
 	for _, m := range s.o.Mounts {
-		s.routes.Handle(m.Pattern, m.Handler)
+		limit := m.MaxBody
+		if limit == 0 {
+			limit = MaxBody
+		}
+		s.routes.Handle(m.Pattern, http.MaxBytesHandler(m.Handler, limit))
 	}
 	s.routes.Handle("/", s.answer(s.serveApp))
 }
@@ -159,7 +167,6 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, incoming *http.Request) {
 		http.Redirect(w, r, to, http.StatusPermanentRedirect)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 	s.routes.ServeHTTP(w, r)
 }
 

@@ -278,25 +278,29 @@ func TestHealth(t *testing.T) {
 
 func TestHostMeta(t *testing.T) {
 	t.Parallel()
-	const rel = "urn:xmpp:alt-connections:websocket"
-	for _, c := range []struct{ url, href string }{
-		{"https://kith.example", "wss://kith.example/xmpp-websocket"},
-		{"http://kith.example:8080", "ws://kith.example:8080/xmpp-websocket"},
+	type link struct {
+		Rel  string `xml:"rel,attr" json:"rel"`
+		Href string `xml:"href,attr" json:"href"`
+	}
+	const socket, bosh = "urn:xmpp:alt-connections:websocket", "urn:xmpp:alt-connections:xbosh"
+	for _, c := range []struct {
+		url  string
+		want []link
+	}{
+		{"https://kith.example", []link{{socket, "wss://kith.example/xmpp-websocket"}, {bosh, "https://kith.example/http-bind"}}},
+		{"http://kith.example:8080", []link{{socket, "ws://kith.example:8080/xmpp-websocket"}, {bosh, "http://kith.example:8080/http-bind"}}},
 	} {
 		s := server(t, func(o *httpd.Options) { o.URL = c.url })
 		w := ask(s, "GET", "/.well-known/host-meta", nil)
 		var xrd struct {
 			XMLName xml.Name `xml:"http://docs.oasis-open.org/ns/xri/xrd-1.0 XRD"`
-			Link    []struct {
-				Rel  string `xml:"rel,attr"`
-				Href string `xml:"href,attr"`
-			}
+			Link    []link
 		}
 		if err := xml.Unmarshal(w.Body.Bytes(), &xrd); err != nil {
 			t.Fatal(err)
 		}
-		if len(xrd.Link) != 1 || xrd.Link[0].Rel != rel || xrd.Link[0].Href != c.href {
-			t.Errorf("links %+v, want one to %s", xrd.Link, c.href)
+		if diff := cmp.Diff(c.want, xrd.Link); diff != "" {
+			t.Errorf("links (- want, + got):\n%s", diff)
 		}
 		if got := w.Header().Get("Content-Type"); got != "application/xrd+xml" {
 			t.Errorf("Content-Type %q", got)
@@ -304,7 +308,11 @@ func TestHostMeta(t *testing.T) {
 		if got := w.Header().Get("Access-Control-Allow-Origin"); got != "*" {
 			t.Errorf("Access-Control-Allow-Origin %q", got)
 		}
-		want := `{"links":[{"rel":"` + rel + `","href":"` + c.href + `"}]}` + "\n"
+		links, err := json.Marshal(c.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `{"links":` + string(links) + "}\n"
 		if w := ask(s, "GET", "/.well-known/host-meta.json", nil); w.Body.String() != want ||
 			w.Header().Get("Content-Type") != "application/json" || w.Header().Get("Access-Control-Allow-Origin") != "*" {
 			t.Errorf("json: %s, want %s", w.Body, want)
@@ -461,11 +469,21 @@ func TestErrorsByAccept(t *testing.T) {
 
 func TestBodyIsLimited(t *testing.T) {
 	t.Parallel()
-	s := server(t, nil)
-	for size, want := range map[int]int{httpd.MaxBody: 200, httpd.MaxBody + 1: 413} {
-		w := ask(s, "POST", "/read", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(strings.Repeat("x", size))) })
-		if w.Code != want {
-			t.Errorf("%d bytes: %d, want %d", size, w.Code, want)
+	s := server(t, func(o *httpd.Options) {
+		o.Mounts = append(o.Mounts, httpd.Mount{Pattern: "/more", Handler: http.HandlerFunc(read), MaxBody: 2 * httpd.MaxBody})
+	})
+	for _, c := range []struct {
+		path       string
+		size, want int
+	}{
+		{"/read", httpd.MaxBody, 200},
+		{"/read", httpd.MaxBody + 1, 413},
+		{"/more", 2 * httpd.MaxBody, 200},
+		{"/more", 2*httpd.MaxBody + 1, 413},
+	} {
+		w := ask(s, "POST", c.path, func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(strings.Repeat("x", c.size))) })
+		if w.Code != c.want {
+			t.Errorf("%s, %d bytes: %d, want %d", c.path, c.size, w.Code, c.want)
 		}
 	}
 }

@@ -8,8 +8,11 @@ import (
 	"strings"
 )
 
-// relWebSocket is the link relation of a WebSocket endpoint (XEP-0156 §2.1).
-const relWebSocket = "urn:xmpp:alt-connections:websocket"
+// The link relations of endpoints (XEP-0156 §2.1).
+const (
+	relWebSocket = "urn:xmpp:alt-connections:websocket"
+	relBOSH      = "urn:xmpp:alt-connections:xbosh"
+)
 
 // A Check is one thing that must work for the server to be healthy.
 type Check struct {
@@ -66,14 +69,17 @@ type link struct {
 	Href string `xml:"href,attr" json:"href"`
 }
 
-// links are what host-meta tells. XEP-0156 §2.2 allows wss: only; a server whose own address is http: is somebody's
-// machine at home, and says ws: because there is nothing else.
+// links are what host-meta tells. XEP-0156 §2.2 allows wss: and https: only; a server whose own address is http: is
+// somebody's machine at home, and says ws: and http: because there is nothing else.
 func (s *Server) links() []link {
 	scheme := "wss"
 	if s.url.Scheme == "http" {
 		scheme = "ws"
 	}
-	return []link{{Rel: relWebSocket, Href: scheme + "://" + s.url.Host + WebSocketPath}}
+	return []link{
+		{Rel: relWebSocket, Href: scheme + "://" + s.url.Host + WebSocketPath},
+		{Rel: relBOSH, Href: s.url.Scheme + "://" + s.url.Host + BOSHPath},
+	}
 }
 
 // hostMeta answers /.well-known/host-meta: as XRD, or as JSON for clients that prefer that (RFC 6415 §3).
