@@ -3,6 +3,7 @@
 package c2s
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -225,10 +226,16 @@ func TestShutdown(t *testing.T) {
 		}
 
 		// Nobody comes in any more.
-		a, b := xmpptest.Pipe(0)
-		w.server.start(nil, func() { a.Close() })
-		if got, err := io.ReadAll(b); err != nil || len(got) > 0 {
+		l := newListener()
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { // ends with the test
+			if err := w.server.Serve(ctx, l, false); err != nil {
+				t.Errorf("serve: %v", err)
+			}
+		}()
+		if got, err := io.ReadAll(l.dial()); err != nil || len(got) > 0 {
 			t.Errorf("a connection after the stop: got %s, %v", got, err)
 		}
+		cancel()
 	})
 }
