@@ -145,7 +145,7 @@ func dataElem(space, local string, data []byte) xmlstream.Raw {
 
 // failed ends an exchange that failed with err. Errors that are not the mechanism's end the stream. Failures are
 // answered late where there have been many (throttle), and a stream has a few tries only.
-func (x *exchange) failed(ctx context.Context, err error) error {
+func (x *exchange) failed(err error) error {
 	se, ok := errors.AsType[*sasl.Error](err)
 	if !ok {
 		return err
@@ -156,7 +156,7 @@ func (x *exchange) failed(ctx context.Context, err error) error {
 	}
 	if se.Condition != sasl.Aborted && se.Condition != sasl.InvalidMechanism {
 		c.failures++
-		c.srv.throttle.failed(ctx, c.stream.RemoteAddr(), x.localpart())
+		c.srv.throttle.failed(c.srv.life, c.stream.RemoteAddr(), x.localpart())
 		c.log.Info("log-in failed", "condition", se.Condition, "mechanism", x.mechanism)
 	}
 	if err := c.stream.Write(saslFailure(x.profile, se.Condition, se.Text)); err != nil {
@@ -196,20 +196,20 @@ func authenticate(ctx context.Context, c *conn, el *xmlstream.Element) (restart 
 	n := el.Root()
 	x := &exchange{c: c, profile: nsSASL, mechanism: n.Attr("mechanism")}
 	if x.server = x.scram(); x.server == nil {
-		return false, x.failed(ctx, &sasl.Error{Condition: sasl.InvalidMechanism}) // RFC 6120 §6.5.7
+		return false, x.failed(&sasl.Error{Condition: sasl.InvalidMechanism}) // RFC 6120 §6.5.7
 	}
 	var initial []byte
 	if text := n.Text(); text != "" { // else the client waits for an empty challenge
 		if initial, err = decode(text); err != nil {
-			return false, x.failed(ctx, err)
+			return false, x.failed(err)
 		}
 	}
-	if err := c.srv.throttle.wait(ctx, c.stream.RemoteAddr()); err != nil {
+	if err := c.srv.throttle.wait(c.srv.life, c.stream.RemoteAddr()); err != nil {
 		return false, err
 	}
 	additional, err := x.run(ctx, initial)
 	if err != nil {
-		return false, x.failed(ctx, err)
+		return false, x.failed(err)
 	}
 	if err := c.stream.Write(dataElem(nsSASL, "success", additional)); err != nil {
 		return false, err

@@ -51,13 +51,13 @@ func authenticate2(ctx context.Context, c *conn, el *xmlstream.Element) (restart
 	n := el.Root()
 	l := &login{exchange: exchange{c: c, profile: nsSASL2, mechanism: n.Attr("mechanism")}}
 	if err := l.read(n); err != nil {
-		return false, l.failed(ctx, err)
+		return false, l.failed(err)
 	}
 	ht := l.choose()
 	if l.server == nil {
-		return false, l.failed(ctx, &sasl.Error{Condition: sasl.InvalidMechanism}) // XEP-0388 §2.3
+		return false, l.failed(&sasl.Error{Condition: sasl.InvalidMechanism}) // XEP-0388 §2.3
 	}
-	if err := c.srv.throttle.wait(ctx, c.stream.RemoteAddr()); err != nil {
+	if err := c.srv.throttle.wait(c.srv.life, c.stream.RemoteAddr()); err != nil {
 		return false, err
 	}
 	additional, err := l.run(ctx, l.initial)
@@ -65,7 +65,7 @@ func authenticate2(ctx context.Context, c *conn, el *xmlstream.Element) (restart
 		err = l.admit(ctx, ht)
 	}
 	if err != nil {
-		return false, l.failed(ctx, err)
+		return false, l.failed(err)
 	}
 	c.client = l.client
 	c.loggedIn(&l.exchange)

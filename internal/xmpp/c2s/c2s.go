@@ -62,6 +62,8 @@ type Server struct {
 	Options
 	throttle  *throttle
 	strangers strangers
+	life      context.Context // ends with Shutdown; for what nobody needs to wait for then
+	die       context.CancelFunc
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -78,6 +80,7 @@ func New(o Options) *Server {
 		o.Limits = xmlstream.AfterAuth
 	}
 	s := &Server{Options: o, throttle: newThrottle(o.Now), conns: map[*conn]struct{}{}}
+	s.life, s.die = context.WithCancel(context.Background())
 	for _, to := range []router.Target{router.Server, router.Self} {
 		// What RFC 3921 §3 had clients do after binding, and some still do.
 		o.Router.HandleIQ(to, "set", nsSession, "session", func(context.Context, *router.Request) (xmlstream.Raw, error) {
@@ -109,7 +112,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, direct bool) error {
 		s.startFrom(addressOf(nc), func() *stream.Stream {
 			if direct {
 				tc := tls.Server(nc, s.TLS)
-				if !handshake(tc) {
+				if !s.handshake(tc) {
 					return nil
 				}
 				nc = tc
@@ -122,8 +125,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, direct bool) error {
 // handshakeTimeout is how long a peer has for TLS.
 const handshakeTimeout = 30 * time.Second
 
-func handshake(c *tls.Conn) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+func (s *Server) handshake(c *tls.Conn) bool {
+	ctx, cancel := context.WithTimeout(s.life, handshakeTimeout)
 	defer cancel()
 	if c.HandshakeContext(ctx) != nil {
 		c.Close()
@@ -202,6 +205,7 @@ func (s *Server) startFrom(remote netip.Addr, open func() *stream.Stream, refuse
 // Shutdown ends all connections: what was read is acknowledged first, and what is queued is written. It
 // returns when they are gone, or cuts them when ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.die()
 	s.mu.Lock()
 	s.stopping = true
 	for c := range s.conns {

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kith-im/kith/internal/xmpp/xmpptest"
@@ -97,3 +98,22 @@ type elsewhere struct {
 }
 
 func (e elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: e.ip, Port: 40000} }
+
+// A stop does not wait for who is silent in a handshake, nor for who is made to wait for having guessed.
+func TestStopIsPrompt(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		silent := w.direct.dial()
+		defer silent.Close()
+		for range 100 { // so that the next one waits long
+			w.server.throttle.count(throttleKey{network(netip.MustParseAddr("127.0.0.1")), ""})
+		}
+		guesser := w.client()
+		guesser.MustSend(t, `<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="SCRAM-SHA-256">bm9uc2Vuc2U=</auth>`)
+		synctest.Wait()
+		before := time.Now()
+		w.stop()
+		if d := time.Since(before); d > 6*time.Second { // what a peer has to take our end
+			t.Errorf("the stop took %v", d)
+		}
+	})
+}
