@@ -113,17 +113,17 @@ func (s *Service) NewCode(tx *db.Tx, id int64) (string, error) {
 // before it (XEP-0484 §5.1), then codes. Nothing is returned for unknown names. Expired tokens and those of disabled
 // accounts are among them, so that Use can say so to their owner.
 func (s *Service) Candidates(ctx context.Context, name, client, mech string) (list []Candidate, err error) {
-	e, err := s.find(ctx, name)
-	if errors.Is(err, ErrUnknown) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
 	if mech != sasl.HTSHA256NONE {
 		return nil, nil
 	}
-	id := e.account.ID
+	e, err := s.find(ctx, name)
+	var id int64 // of nobody: unknown names are looked up too, so that they take as long as others
+	switch {
+	case err == nil:
+		id = e.account.ID
+	case !errors.Is(err, ErrUnknown):
+		return nil, err
+	}
 	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
 		const tokens = `
 			SELECT id, secret FROM account_token

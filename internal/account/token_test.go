@@ -299,3 +299,24 @@ func TestRunEnds(t *testing.T) {
 		}
 	})
 }
+
+// The store is asked for an unknown name too: else the time would tell that it is one.
+func TestCandidatesOfNobody(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		s.create("juliet", User)
+		names := []string{"juliet", "nobody"}
+		for _, name := range names {
+			if list, err := s.Candidates(t.Context(), name, "a client", sasl.HTSHA256NONE); len(list) != 0 || err != nil {
+				t.Errorf("%s: got %v, %v", name, list, err)
+			}
+		}
+		if err := s.db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if _, err := s.Candidates(t.Context(), name, "a client", sasl.HTSHA256NONE); !errors.Is(err, db.ErrClosed) {
+				t.Errorf("%s: got %v, want that the store is asked", name, err)
+			}
+		}
+	})
+}
