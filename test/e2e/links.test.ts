@@ -100,6 +100,7 @@ test('the sign-up works without scripts', async () => {
     await p.button('Create account').click();
     await p.page.getByRole('heading', { name: 'Welcome, lynx!' }).waitFor();
     await p.text('lynx@localhost').waitFor();
+    await p.picture('signed-up');
   }, { scripts: false });
 });
 
@@ -111,7 +112,7 @@ test('who has an account already is asked after the log-in, and the other has to
   await logIn(bob, 'bob', BOB);
   await bob.dialog.getByRole('heading', { name: 'Add ada?' }).waitFor();
   await bob.inspect('propose');
-  await bob.dialog.getByRole('button', { name: 'Add to contacts' }).click();
+  await bob.dialog.getByRole('button', { name: 'Add', exact: true }).click();
   await composer(bob).waitFor();
   expect(new URL(bob.page.url()).pathname).toBe('/c/ada@localhost');
   expect(new URL(bob.page.url()).hash).toBe('');

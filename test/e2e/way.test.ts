@@ -86,8 +86,12 @@ test('the friend signs up on the link, and each is in the contacts of the other'
   await grace.inspect('invitation');
   await grace.link('Create your account').click();
   await signUp(grace, 'grace', GRACE);
-  await openChat(grace, 'ada');
+  await composer(grace).waitFor(); // she begins in the chat with who invited her
+  expect(new URL(grace.page.url()).pathname).toBe('/c/ada@localhost');
   await grace.text('Online').waitFor();
+  await grace.inspect('chat-none');
+  await grace.button('Back to the chats').click();
+  await openChat(grace, 'ada');
   await openChat(ada, 'grace');
   await ada.text('Online').waitFor();
 });
@@ -184,6 +188,29 @@ test('a message for other devices says that it cannot be read', async () => {
   await ada.inspect('chat-encrypted');
 });
 
+test('a contact is renamed, and taken out and asked again', async () => {
+  await ada.go('/new');
+  await ada.text('Contacts').waitFor();
+  await ada.inspect('new');
+  await ada.button(/^Add a contact/).click();
+  await ada.inspect('add');
+  await ada.button('Cancel').click();
+  await ada.go('/contact/grace@localhost');
+  await ada.inspect('contact');
+  await ada.button('Change the name').click();
+  await ada.field('Name').fill('Grace H.');
+  await ada.inspect('rename');
+  await ada.button('Save').click();
+  await ada.page.locator('.called', { hasText: 'Grace H.' }).waitFor();
+  await ada.button('Remove from contacts').click();
+  await ada.inspect('remove');
+  await ada.dialog.getByRole('button', { name: 'Remove' }).click();
+  await ada.text('Not one of your contacts.').waitFor();
+  await ada.button('Add to contacts').click();
+  await grace.button('Accept ada').click();
+  await ada.text('Online').waitFor();
+});
+
 test('a message to nobody comes back with a reason', async () => {
   await ada.go('/c/nobody@localhost');
   await say(ada, 'Hello?');
@@ -243,11 +270,11 @@ test('a new password ends the other sessions, which say so, and this one goes on
   await p.inspect('settings');
   await p.button('Change the password').click();
   await p.field('New password').fill('short');
-  await p.dialog.getByRole('button', { name: 'Change the password' }).click();
+  await p.dialog.getByRole('button', { name: 'Change' }).click();
   await p.dialog.locator('.wrong').waitFor();
   await p.inspect('password');
   await p.field('New password').fill('a compiler for everybody');
-  await p.dialog.getByRole('button', { name: 'Change the password' }).click();
+  await p.dialog.getByRole('button', { name: 'Change' }).click();
   await p.dialog.getByText('Your password has been changed.').waitFor();
   await p.button('Close').click();
   await grace.text('The password of this account was changed. Log in with the new one.').waitFor();

@@ -10,10 +10,10 @@ async function start(root: HTMLElement): Promise<void> {
   const words = load(navigator.languages);
   let unmount = (): void => {};
   try {
-    const { app, version, opened } = await createApp();
+    const { app, version, arrived, opened } = await createApp();
     opened.catch(() => {}); // waited for below
     await words;
-    unmount = mount(app, root, { version });
+    unmount = mount(app, root, { version, arrived });
     if (import.meta.env.PROD) void register();
     await opened;
   } catch (error) {

@@ -10,6 +10,7 @@ import { browserEnv, type ServerInfo } from './browser';
 export interface Booted {
   readonly app: App;
   readonly version: string;
+  readonly arrived: boolean; // from the sign-up page
   readonly opened: Promise<void>; // rejects where what is kept of the account cannot be opened
 }
 
@@ -27,7 +28,7 @@ export async function createApp(): Promise<Booted> {
     // Ask the browser not to clear what is kept; it may say no.
     if (session.kind === 'in') void navigator.storage?.persist?.();
   });
-  return { app, version: info.version, opened };
+  return { app, version: info.version, arrived: code !== undefined, opened };
 }
 
 /** The one-time code of a sign-up, #login=<address>&code=<code>; it leaves the address bar and the history at once. */

@@ -19,6 +19,7 @@ import { tick } from './time';
 
 export interface MountOptions {
   readonly version: string; // of the app, for "About"
+  readonly arrived?: boolean; // the person comes from the sign-up page
 }
 
 /** mount shows app in element and returns what takes it away again. The language has to be loaded before. */
@@ -32,6 +33,7 @@ export function mount(app: App, element: HTMLElement, options: MountOptions): ()
       if (session.kind === 'out') drafts.forget();
     }),
   );
+  if (options.arrived) stops.push(welcome(app));
   render(
     <AppContext.Provider value={app}>
       <Announcer />
@@ -42,6 +44,29 @@ export function mount(app: App, element: HTMLElement, options: MountOptions): ()
   return () => {
     render(null, element);
     for (const stop of stops) stop();
+  };
+}
+
+const WELCOME = 10_000; // ms
+
+// Who has just signed up by an invitation of somebody begins in the chat with them, unless they are quicker.
+function welcome(app: App): () => void {
+  let over = false;
+  const end = (): void => void (over = true);
+  const timer = setTimeout(end, WELCOME);
+  addEventListener('pointerdown', end);
+  addEventListener('keydown', end);
+  const stop = effect(() => {
+    const [first, ...more] = app.contacts.value;
+    if (over || app.session.value.kind !== 'in' || first === undefined) return;
+    end();
+    if (more.length === 0 && route.peek().at === 'chats') go({ at: 'chat', address: first.address });
+  });
+  return () => {
+    clearTimeout(timer);
+    removeEventListener('pointerdown', end);
+    removeEventListener('keydown', end);
+    stop();
   };
 }
 

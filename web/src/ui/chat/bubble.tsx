@@ -65,12 +65,14 @@ function Failed({ message, name }: { message: Message; name: string }) {
   return (
     <div class="failure">
       <span>{wrong !== '' ? wrong : message.failure === undefined ? t('failure.unknown') : t(`failure.${message.failure}`, { name })}</span>
-      <button type="button" onClick={() => run(app.resend(message.key))}>
-        {t('chat.again')}
-      </button>
-      <button type="button" onClick={() => run(app.discard(message.key))}>
-        {t('chat.delete')}
-      </button>
+      <span class="ways">
+        <button type="button" onClick={() => run(app.resend(message.key))}>
+          {t('chat.again')}
+        </button>
+        <button type="button" onClick={() => run(app.discard(message.key))}>
+          {t('chat.delete')}
+        </button>
+      </span>
     </div>
   );
 }

@@ -35,7 +35,7 @@ export function Chat({ address }: { address: string }) {
             <h1>
               <bdi>{name}</bdi>
             </h1>
-            <Line typing={typing} contact={contact} address={address} />
+            <Line typing={typing} contact={contact} address={name === address ? '' : address} />
           </span>
           <span class="hidden">{t('chat.details', { name })}</span>
         </Link>
@@ -53,10 +53,11 @@ export function Chat({ address }: { address: string }) {
   );
 }
 
-// Under the name: what they do, what they wrote about themselves, whether they are here.
+// Under the name: what they do, what they wrote about themselves, whether they are here; else the address, unless it
+// stands there as the name.
 function Line({ typing, contact, address }: { typing: boolean; contact: Contact | undefined; address: string }) {
   if (typing) return <p class="typing">{t('chat.typing')}</p>;
-  if (contact === undefined) return <p dir="ltr">{address}</p>;
+  if (contact === undefined) return address === '' ? null : <p dir="ltr">{address}</p>;
   if (!contact.mutual) return <p>{contact.asked ? t('contact.asked', { name: contact.name }) : address}</p>;
   const show = t(`show.${contact.show}`);
   return <p>{contact.status === '' ? show : contact.show === 'offline' ? contact.status : `${show} · ${contact.status}`}</p>;
