@@ -106,7 +106,7 @@ func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
 		t.mu.Lock()
 		t.open.push(dl) // what was taken is not said to reach beyond it
 		t.mu.Unlock()
-		t.lose(ctx, dl) // the devices went since its act began
+		t.post(t.losing(dl)) // the devices went since its act began
 	}
 	t.stage(ctx, trip, Copy)
 	if len(to) == 0 {
@@ -179,41 +179,25 @@ func (f *messageFate) Lost() {
 	lost := f.holders == 0 && !f.taken
 	t.mu.Unlock()
 	if lost {
-		t.post(&job{after: func(ctx context.Context, _ error) { t.lose(ctx, (*delivery)(f)) }})
+		t.post(t.losing((*delivery)(f)))
 	}
 }
 
-// lose decides what becomes of a message that no device took (core: a session ends with unacknowledged
-// stanzas, each by its kind).
-func (t *turn) lose(ctx context.Context, dl *delivery) {
+// losing decides what becomes of a message that no device took (core: a session ends with unacknowledged stanzas, each
+// by its kind). Its job marks what has to wait, so that who becomes available behind it finds the mark.
+func (t *turn) losing(dl *delivery) *job {
 	switch {
 	case dl.self || dl.m.Type == "headline" || dl.m.Type == "error":
-		t.drop(dl)
+		return &job{after: func(context.Context, error) { t.drop(dl) }}
 	case dl.id != 0:
-		t.post(&job{
-			before: func(context.Context) ([]write, error) {
-				owner := t.taken.owner
-				return []write{func(tx *db.Tx) error { return t.r.Store.MarkWaiting(tx, owner, dl.id) }}, nil
-			},
-			after: func(ctx context.Context, err error) {
-				if err != nil {
-					t.r.log.ErrorContext(ctx, "mark as waiting", "err", err) // stays open: what was taken does not pass it
-					return
-				}
-				t.drop(dl)
-				owner, err := t.r.Accounts.Lookup(ctx, t.addr.Local())
-				if err != nil {
-					return // the account is gone
-				}
-				t.missed(ctx, &Trip{Side: Inbound, Account: t.addr, Owner: owner, Stanza: dl.m, ArchiveID: dl.id,
-					Waits: true, Took: map[jid.JID]bool{}, r: t.r})
-				t.drainAny(ctx)
-			},
-		})
+		return t.losingRecorded(dl)
 	case dl.m.Type == "groupchat":
-		t.r.Route(dl.m.Bounce(stanza.ServiceUnavailable)) // the room sees that its occupant is a ghost
-	default:
-		// Not recorded: as if the device had not been there, and never to one that had it.
+		return &job{after: func(context.Context, error) {
+			t.r.Route(dl.m.Bounce(stanza.ServiceUnavailable)) // the room sees that its occupant is a ghost
+		}}
+	}
+	// Not recorded: as if the device had not been there, and never to one that had it.
+	return &job{after: func(context.Context, error) {
 		to, err := t.recipients(dl.m, dl.self, dl.m.From)
 		if err != nil {
 			return
@@ -227,6 +211,30 @@ func (t *turn) lose(ctx context.Context, dl *delivery) {
 		if len(others) > 0 {
 			t.give(dl, others)
 		}
+	}}
+}
+
+// losingRecorded marks a message as waiting.
+func (t *turn) losingRecorded(dl *delivery) *job {
+	return &job{
+		before: func(context.Context) ([]write, error) {
+			owner := t.taken.owner
+			return []write{func(tx *db.Tx) error { return t.r.Store.MarkWaiting(tx, owner, dl.id) }}, nil
+		},
+		after: func(ctx context.Context, err error) {
+			if err != nil {
+				t.r.log.ErrorContext(ctx, "mark as waiting", "err", err) // stays open: what was taken does not pass it
+				return
+			}
+			t.drop(dl)
+			owner, err := t.r.Accounts.Lookup(ctx, t.addr.Local())
+			if err != nil {
+				return // the account is gone
+			}
+			t.missed(ctx, &Trip{Side: Inbound, Account: t.addr, Owner: owner, Stanza: dl.m, ArchiveID: dl.id,
+				Waits: true, Took: map[jid.JID]bool{}, r: t.r})
+			t.drainAny(ctx)
+		},
 	}
 }
 

@@ -61,6 +61,7 @@ type Available struct {
 type port interface {
 	send(st *stanza.Stanza, fate session.Fate)
 	kick(k *session.Kick)
+	abandon() []session.Fate // what it never took, where that is known at once
 }
 
 // Send queues a stanza for the device and returns at once. What it says is lost with the device.
@@ -90,6 +91,7 @@ type localPort struct{ s *session.Session }
 
 func (p localPort) send(st *stanza.Stanza, fate session.Fate) { p.s.Send(st, fate) }
 func (p localPort) kick(k *session.Kick)                      { p.s.Kick(k) }
+func (p localPort) abandon() []session.Fate                   { return p.s.Abandon() }
 
 // Devices lists the devices of an account, by time of binding. The account's home must be here; in its turn
 // the list is exact, elsewhere it may change at once.
@@ -184,6 +186,9 @@ func (r *Router) bind(d *Device, told func(error)) {
 			for _, old := range t.devices {
 				if old.JID == d.JID || old.Client != "" && old.Client == d.Client {
 					t.end(ctx, old)
+					for _, f := range old.port.abandon() {
+						f.Lost() // so that it waits when the new device looks for what does
+					}
 					old.Kick("conflict", "")
 				}
 			}

@@ -349,6 +349,8 @@ func (p remotePort) kick(k *session.Kick) {
 	p.ls.send(p.node, &Packet{Kind: PacketKick, Session: p.session, Condition: k.Condition, Text: k.Text})
 }
 
+func (p remotePort) abandon() []session.Fate { return nil } // the other node tells
+
 func (p *Packet) transit() *transit {
 	if p.TransitID == 0 {
 		return nil

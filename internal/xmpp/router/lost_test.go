@@ -4,6 +4,7 @@ package router_test
 
 import (
 	"testing"
+	"testing/synctest"
 
 	"github.com/kith-im/kith/internal/xmpp/router/routertest"
 )
@@ -106,5 +107,32 @@ func TestUnavailableBetweenPages(t *testing.T) {
 		w.Settle()
 		wantBodies(w, slow, nil)
 		wantBodies(w, fast, numbers(100, 150))
+	})
+}
+
+// TestReplacedInOrder holds that a device which takes the place of one whose connection is dead gets first what that one
+// never took, though it is not known yet that the connection is.
+func TestReplacedInOrder(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/kith.db"
+	synctest.Test(t, func(t *testing.T) {
+		w := routertest.Open(t, path, 1)
+		romeo := w.Bind("romeo/desk")
+		old := w.Bind("juliet/phone")
+		old.Manage()
+		old.Sendf(`<presence/>`)
+		w.Settle()
+		say(romeo, "juliet@", 0, 5)
+		w.Settle()
+		old.Deaf()
+		young := w.Bind("juliet/phone")
+		young.Sendf(`<presence/>`)
+		say(romeo, "juliet@", 5, 10)
+		w.Settle()
+		wantBodies(w, young, numbers(0, 10))
+		old.Leave()
+		w.Settle()
+		wantBodies(w, young, nil)
+		w.Close()
 	})
 }

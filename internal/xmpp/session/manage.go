@@ -77,6 +77,10 @@ func (s *Session) asks() bool {
 // Acknowledged takes the peer's <a h=…/> (XEP-0198 §4). It returns *AckError where the peer was not sent so much.
 func (s *Session) Acknowledged(h uint32) error {
 	s.mu.Lock()
+	if s.replaced {
+		s.mu.Unlock()
+		return nil // too late: what it had not said to have is lost
+	}
 	n := h - (s.sent - uint32(len(s.unacked)))
 	if n > uint32(len(s.unacked)) {
 		err := &AckError{H: h, Sent: s.sent}

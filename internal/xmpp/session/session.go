@@ -85,6 +85,7 @@ type Session struct {
 	started  bool
 	flushing bool
 	ended    bool
+	replaced bool        // Abandon was called
 	kicked   func(*Kick) // what ends the stream; nil once used
 	idle     chan struct{}
 
@@ -147,7 +148,7 @@ func (s *Session) SendRaw(raw xmlstream.Raw) { s.push(item{raw: raw}, len(raw)) 
 
 func (s *Session) push(it item, size int) {
 	s.mu.Lock()
-	if s.ended {
+	if s.ended || s.replaced {
 		s.mu.Unlock()
 		if it.fate != nil {
 			it.fate.Lost()
@@ -302,9 +303,19 @@ func (s *Session) Drained(done <-chan struct{}) {
 	}
 }
 
+// Abandon returns, like End, the fates of what the device never took, and is followed by Kick: another session takes the
+// device's place, and what this one has lost must be known before. Nothing more is sent to the device; what it says
+// still counts. A batch that is being written without stream management gets its fate from its write, or from End.
+func (s *Session) Abandon() []Fate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replaced = true
+	return s.untaken()
+}
+
 // End ends the session and returns the fates of all that its device never took, in order; the caller tells
 // them Lost once the device can no longer be found. After End nothing is written.
-func (s *Session) End() (lost []Fate) {
+func (s *Session) End() []Fate {
 	s.mu.Lock()
 	s.ended = true
 	s.kicked = nil
@@ -315,6 +326,11 @@ func (s *Session) End() (lost []Fate) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.untaken()
+}
+
+// untaken takes the fates of what the device never took. mu is held.
+func (s *Session) untaken() (lost []Fate) {
 	for _, it := range append(s.unacked, s.queue...) {
 		if it.fate != nil {
 			lost = append(lost, it.fate)
