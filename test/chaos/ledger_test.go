@@ -94,8 +94,6 @@ func (l *ledger) acknowledged(m *message) {
 // same connection before.
 func (l *ledger) delivered(p person, last map[string]int, n xmlstream.Node) key {
 	k, id, err := read(n, p.account)
-	_, late := n.Child("urn:xmpp:delay", "delay")
-	late = late && p.goes // what its connections lost on the way comes when the server knows, and says so
 	if err == nil && n.Attr("type") == "error" {
 		err = fmt.Errorf("it came back as an error: %s", n.Raw())
 	}
@@ -114,7 +112,7 @@ func (l *ledger) delivered(p person, last map[string]int, n xmlstream.Node) key 
 		err = fmt.Errorf("it came a second time with the id %s instead of %s", id, m.id)
 	case m.settled:
 		err = fmt.Errorf("it came again after a stop in good order")
-	case m.direct || late:
+	case m.direct:
 	case last[k.from] >= k.n:
 		err = fmt.Errorf("over the same connection came %d before", last[k.from])
 	case m.id == "" && p.alone && l.first[k.pair()] > k.n:
