@@ -128,6 +128,7 @@ func (p *Portal) route() {
 	p.routes = http.NewServeMux()
 	p.routes.HandleFunc("GET /invite/{token}", p.landing)
 	p.routes.HandleFunc("GET /invite/{token}/{$}", func(w http.ResponseWriter, r *http.Request) {
+		p.private(w, r)
 		http.Redirect(w, r, here(invite.Token(r.PathValue("token"))), http.StatusPermanentRedirect)
 	})
 	p.routes.HandleFunc("GET /invite/{token}/qr.svg", p.qr)

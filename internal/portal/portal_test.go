@@ -187,6 +187,14 @@ func TestLandingOfAContact(t *testing.T) {
 	})
 }
 
+func TestSlashAtTheEnd(t *testing.T) {
+	p := newPortal(t, Options{})
+	w := browse(p, "GET", "/invite/x/", nil)
+	if w.Code != 308 || w.Header().Get("Location") != "/invite/x" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("got %d, %v", w.Code, w.Header())
+	}
+}
+
 func TestKindsOfInvitations(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		says(t, browse(h, "GET", h.invite(invite.Request{}), nil), 200, "You are invited to <bdi>kith.example</bdi>", `href="/"`)
@@ -337,6 +345,11 @@ func TestFormThatIsSentTwice(t *testing.T) {
 		}
 		says(t, browse(h, "POST", once, fields("juliet", "another password")), 410, "has been used")
 		says(t, browse(h, "POST", once, fields("nurse", goodPassword)), 410, "has been used")
+		// Who holds an invitation cannot try passwords of others with it, however new these are.
+		h.person("mercutio")
+		says(t, browse(h, "POST", once, fields("mercutio", goodPassword)), 410, "has been used")
+		says(t, browse(h, "POST", once, fields("romeo", goodPassword)), 410, "has been used")
+		says(t, browse(h, "POST", often, fields("mercutio", goodPassword)), 409, "Somebody has this name already.")
 		says(t, browse(h, "POST", often, fields("romeo", "another password")), 409, "Somebody has this name already.")
 		h.clock = h.clock.Add(sameForm + time.Second) // now it is a log-in, and that is not done here
 		says(t, browse(h, "POST", once, fields("juliet", goodPassword)), 410)
@@ -413,6 +426,8 @@ func TestWhenTheServicesFail(t *testing.T) {
 }
 
 type broken struct{}
+
+func (broken) UsedBy(context.Context, int64) ([]int64, error) { return nil, context.DeadlineExceeded }
 
 func (broken) Look(context.Context, invite.Token) (invite.Invite, error) {
 	return invite.Invite{}, context.DeadlineExceeded

@@ -23,6 +23,8 @@ type Accounts interface {
 type Invitations interface {
 	// Look returns invite.ErrUnknown, or the invitation beside the error that says why it is over.
 	Look(ctx context.Context, t invite.Token) (invite.Invite, error)
+	// UsedBy returns the accounts that came by an invitation.
+	UsedBy(ctx context.Context, id int64) ([]int64, error)
 }
 
 // SignUp makes accounts, by package act/signup.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -162,7 +163,7 @@ func (p *Portal) refuseSignUp(w http.ResponseWriter, r *http.Request, inv invite
 	badPassword, isPassword := errors.AsType[*account.PasswordError](err)
 	switch {
 	case errors.Is(err, account.ErrTaken):
-		if p.sameAgain(w, r, f) {
+		if p.sameAgain(w, r, inv, f) {
 			return
 		}
 		data.NameError, data.PasswordNote = d.T("name.taken"), retype(d, f.password)
@@ -182,16 +183,20 @@ func (p *Portal) refuseSignUp(w http.ResponseWriter, r *http.Request, inv invite
 // twice answers a form whose invitation is used up. Who sends a form a second time, by a double click or because the
 // first answer got lost on its way, comes in all the same.
 func (p *Portal) twice(w http.ResponseWriter, r *http.Request, inv invite.Invite, f filled, err error) {
-	if errors.Is(err, invite.ErrUsed) && p.sameAgain(w, r, f) {
+	if errors.Is(err, invite.ErrUsed) && p.sameAgain(w, r, inv, f) {
 		return
 	}
 	p.refuse(w, r, inv, err)
 }
 
-// sameAgain welcomes the owner of an account that has just been made with this name and password, if there is one.
-func (p *Portal) sameAgain(w http.ResponseWriter, r *http.Request, f filled) bool {
+// sameAgain welcomes the owner of an account that has just been made with this name and password on this invitation,
+// if there is one. Passwords of other accounts cannot be tried here: a log-in slows down who guesses, this does not.
+func (p *Portal) sameAgain(w http.ResponseWriter, r *http.Request, inv invite.Invite, f filled) bool {
 	a, err := p.o.Accounts.Lookup(r.Context(), f.name)
 	if err != nil || p.o.Now().Sub(a.CreatedAt) > sameForm {
+		return false
+	}
+	if came, err := p.o.Invitations.UsedBy(r.Context(), inv.ID); err != nil || !slices.Contains(came, a.ID) {
 		return false
 	}
 	if a, err = p.o.Accounts.CheckPassword(r.Context(), f.name, f.password); err != nil {
