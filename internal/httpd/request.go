@@ -95,7 +95,7 @@ func Secure(r *http.Request) bool {
 
 func hasForwarded(r *http.Request) bool {
 	for _, name := range forwarded {
-		if r.Header.Get(name) != "" {
+		if len(r.Header.Values(name)) > 0 { // an empty one too: some proxies add theirs behind what a client sent
 			return true
 		}
 	}
