@@ -85,8 +85,8 @@ type Accounts struct {
 
 // Limits bounds what one account may take.
 type Limits struct {
-	// How many apps and browser windows of one account may be connected at once, 1 to 1000. One more ends the one that has
-	// been away longest.
+	// How many apps and browser windows of one account may be connected at once, 1 to 1000. One more is
+	// refused.
 	Sessions int `toml:"sessions"`
 
 	// The longest message that is taken, in bytes, 10000 to 4194304.
