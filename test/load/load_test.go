@@ -44,13 +44,14 @@ type size struct {
 	messages int           // as fast as possible
 	rate     float64       // messages a second, when not as fast as possible
 	paced    int           // messages at that rate
+	durable  bool          // Prosody with SQLite as well
 }
 
 func sizes() size {
 	z := size{repeat: 1, starts: 1, rest: 300 * time.Millisecond, idle: 200, logins: 100, pairs: 10, messages: 2000, rate: 500, paced: 500}
 	if os.Getenv("KITH_SOAK") != "" {
 		z = size{repeat: 3, starts: 5, rest: 2 * time.Second, idle: 3000, settle: time.Minute, logins: 1000, pairs: 50, messages: 20_000,
-			rate: 500, paced: 5000}
+			rate: 500, paced: 5000, durable: true}
 	}
 	if *repeat > 0 {
 		z.repeat = *repeat
@@ -66,10 +67,16 @@ func TestLoad(t *testing.T) {
 	binary := build(t)
 	n := max(z.idle, 2*z.pairs, 48)
 	kinds := []*kind{newKith(t, binary, n)}
-	if p := newProsody(t, n); p != nil {
+	if p := newProsody(t, files, n); p != nil {
 		kinds = append(kinds, p)
 	} else if os.Getenv("CI") == "true" {
 		t.Error("Prosody is not installed")
+	}
+	var durable *kind // Prosody with a store that waits for the disk
+	if z.durable {
+		if durable = newProsody(t, sqlite, 2*z.pairs); durable == nil {
+			t.Log("lua-dbi-sqlite3 is not installed: Prosody with SQLite is not measured")
+		}
 	}
 	r := &report{kinds: kinds, values: map[value][]float64{}}
 	for range z.repeat {
@@ -77,7 +84,8 @@ func TestLoad(t *testing.T) {
 			name string
 			run  func(*testing.T, *report, size, []*kind)
 		}{
-			{"start", measureStart}, {"idle", measureIdle}, {"login", measureLogins}, {"flood", measureFlood}, {"pace", measurePace},
+			{"start", measureStart}, {"idle", measureIdle}, {"login", measureLogins}, {"flood", func(t *testing.T, r *report, z size, kinds []*kind) { measureFlood(t, r, z, kinds, durable) }},
+			{"pace", measurePace},
 		} {
 			if *only == "" || slices.Contains(strings.Split(*only, ","), part.name) {
 				begin := time.Now()
@@ -183,12 +191,21 @@ func measureLogins(t *testing.T, r *report, z size, kinds []*kind) {
 	}
 }
 
-// measureFlood is what a message costs when there are as many as the server can take.
-func measureFlood(t *testing.T, r *report, z size, kinds []*kind) {
+// measureFlood is what a message costs when there are as many as the server can take. durable may be nil.
+func measureFlood(t *testing.T, r *report, z size, kinds []*kind, durable *kind) {
 	for _, k := range kinds {
 		m := converse(t, k, z.pairs, z.messages, (*chat).flood)
 		r.add(floodCPU, k, ms(m.cpu))
 		r.add(floodRate, k, m.rate)
+		if durable != nil && k.fast {
+			r.add(durableCPU, k, ms(m.cpu))
+			r.add(durableRate, k, m.rate)
+		}
+	}
+	if durable != nil {
+		m := converse(t, durable, z.pairs, z.messages, (*chat).flood)
+		r.add(durableCPU, durable, ms(m.cpu))
+		r.add(durableRate, durable, m.rate)
 	}
 }
 

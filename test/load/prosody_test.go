@@ -20,8 +20,8 @@ import (
 )
 
 // prosodyConfig is what a careful administrator would write: the modules of Debian's file that a client meets, the
-// archive for everybody, generational garbage collection, no limits, and no other servers. Of the two archive stores
-// the SQL one is taken where its driver is installed.
+// archive for everybody, generational garbage collection, no limits, and no other servers. {storage} is one of the two
+// below.
 const prosodyConfig = `
 run_as_root = false
 pidfile = "{dir}/prosody.pid"
@@ -55,11 +55,21 @@ VirtualHost "{domain}"
 	http_host = "{domain}"
 `
 
-// newProsody returns Prosody with n accounts, or nil where it is not installed.
-func newProsody(t *testing.T, n int) *kind {
+const (
+	// files is the store that Prosody comes with. It is the fastest, and does not wait for the disk.
+	files = `default_storage = "internal"`
+	// sqlite does wait for the disk, as ours does.
+	sqlite = files + `
+storage = { archive = "sql" }
+sql = { driver = "SQLite3"; database = "prosody.sqlite" }
+`
+)
+
+// newProsody returns Prosody with n accounts, or nil where it, or what the storage needs, is not installed.
+func newProsody(t *testing.T, storage string, n int) *kind {
 	t.Helper()
 	binary, err := exec.LookPath("prosody")
-	if err != nil {
+	if err != nil || storage == sqlite && !hasSQLite() {
 		return nil
 	}
 	// Not t.TempDir, which other users cannot look into: Prosody does not run as root.
@@ -71,12 +81,6 @@ func newProsody(t *testing.T, n int) *kind {
 	k := &kind{name: "Prosody", dir: dir, accounts: newAccounts(n), address: freePorts(t), path: "/xmpp-websocket"}
 	certificate(t, dir)
 	port := func(w way) string { return k.address[w][strings.LastIndexByte(k.address[w], ':')+1:] }
-	k.store = "internal"
-	storage := `default_storage = "internal"`
-	if hasSQLite() {
-		k.store = "SQLite"
-		storage += "\nstorage = { archive = \"sql\" }\nsql = { driver = \"SQLite3\"; database = \"prosody.sqlite\" }"
-	}
 	config := strings.NewReplacer("{dir}", dir, "{domain}", domain, "{storage}", storage, "{starttls}", port(startTLS),
 		"{tls}", port(directTLS), "{web}", port(webSocket)).Replace(prosodyConfig)
 	file := filepath.Join(dir, "prosody.cfg.lua")

@@ -27,6 +27,8 @@ const (
 	loginFAST
 	floodCPU
 	floodRate
+	durableCPU
+	durableRate
 	paceCPU
 	paceP50
 	paceP99
@@ -50,8 +52,10 @@ func lines() []line {
 		{loginSASL2, "the same, SASL2 with Bind 2, new token: CPU", "%.2f ms", false, 5},
 		{loginFAST, "the same, FAST with Bind 2: CPU", "%.2f ms", false, 5},
 		{floodCPU, "message, as many as it takes: CPU", "%.3f ms", false, 1},
+		{durableCPU, "the same, Prosody with SQLite: CPU", "%.3f ms", false, 0},
 		{paceCPU, "message, 500/s: CPU", "%.3f ms", false, 2},
 		{floodRate, "messages a second, at most", "%.0f", true, 0},
+		{durableRate, "the same, Prosody with SQLite", "%.0f", true, 0},
 		{paceP50, "message, 500/s: p50 until received", "%.1f ms", false, 0},
 		{paceP99, "message, 500/s: p99 until received", "%.1f ms", false, 0},
 		{idleTLS, "idle session, TLS: memory as is", "%.1f KiB", false, 80},
@@ -79,7 +83,7 @@ func (r *report) add(f figure, k *kind, v float64) {
 	r.values[at] = append(r.values[at], v)
 }
 
-// median is NaN-free: ok says whether there is one.
+// median returns the middle of what was measured; ok says whether anything was.
 func (r *report) median(f figure, k *kind) (v float64, ok bool) {
 	list := slices.Sorted(slices.Values(r.values[value{f, k.name}]))
 	if len(list) == 0 {
@@ -124,7 +128,7 @@ func (r *report) String() string {
 	return b.String()
 }
 
-// cell is the median, and how far the values are apart if there are several.
+// cell is the median with its unit.
 func (r *report) cell(l line, k *kind) string {
 	v, ok := r.median(l.figure, k)
 	if !ok {

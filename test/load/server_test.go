@@ -44,7 +44,6 @@ type kind struct {
 	path     string                                 // of its WebSocket
 	command  func(context.Context, *kind) *exec.Cmd // starts it in the foreground
 	fast     bool                                   // it has SASL2, Bind 2 and FAST
-	store    string                                 // of its archive; "" where there is one only
 }
 
 // A server is one process.
