@@ -150,7 +150,7 @@ func (x *Roster) set(ctx context.Context, q *router.Request) (xmlstream.Raw, err
 		return "", err
 	}
 	if remove {
-		x.presence.Removed(q.Account, was)
+		q.After(func(context.Context) { x.presence.Removed(q.Account, was) })
 	}
 	return "", nil
 }

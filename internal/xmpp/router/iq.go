@@ -28,7 +28,13 @@ type Request struct {
 	Account jid.JID         // bare: whose turn it is in; for Account who is asked, else who asks
 	Owner   account.Account // the same
 	Device  *Device         // who asks, where it is a device of Account; else nil
+
+	after []func(context.Context)
 }
+
+// After has f run in the turn when all that came before the request is through, and the request succeeded: for what it
+// brings about beyond the store. The answer goes out behind it. It is not for queries.
+func (q *Request) After(f func(context.Context)) { q.after = append(q.after, f) }
 
 // An IQFunc answers a request with the payload of the result ("" for none), or with an error: a
 // *stanza.Error goes to who asked, any other is logged and becomes internal-server-error. The router sends
@@ -157,6 +163,11 @@ func (t *turn) answer(trip *Trip, target Target) *job {
 			return nil, err
 		},
 		after: func(ctx context.Context, err error) {
+			if err == nil {
+				for _, f := range q.after {
+					f(ctx)
+				}
+			}
 			if err != nil || !h.beside {
 				reply(err)
 				return
