@@ -72,14 +72,14 @@ func (p *Presence) deliverOut(ctx context.Context, t *router.Trip) error {
 // subscription sends on a stanza about a subscription, and what follows from it.
 func (p *Presence) subscription(t *router.Trip) {
 	st, v := t.Stanza, t.Found.(contact.Verdict)
+	if st.Type == string(contact.Unsubscribed) && v.Before.State.Has(contact.From) {
+		p.hide(t.Account, st.To) // RFC 6121 §3.2.2: while the other is still subscribed
+	}
 	if v.Route {
 		t.Route(st)
 	}
-	switch {
-	case st.Type == string(contact.Subscribed) && v.After.State.Has(contact.From) && !v.Before.State.Has(contact.From):
+	if st.Type == string(contact.Subscribed) && v.After.State.Has(contact.From) && !v.Before.State.Has(contact.From) {
 		p.show(t.Account, st.To) // RFC 6121 §3.1.5
-	case st.Type == string(contact.Unsubscribed) && v.Before.State.Has(contact.From):
-		p.hide(t.Account, st.To) // RFC 6121 §3.2.2
 	}
 }
 

@@ -115,11 +115,11 @@ func (p *Presence) Removed(account jid.JID, was contact.Item) {
 	if was.State&(contact.To|contact.PendingOut) != 0 {
 		p.r.Route(made(string(contact.Unsubscribe), account, was.Address))
 	}
+	if was.State.Has(contact.From) { // RFC 6121 §3.2.2: while the other is still subscribed
+		p.hide(account, was.Address)
+	}
 	if was.State&(contact.From|contact.PendingIn) != 0 {
 		p.r.Route(made(string(contact.Unsubscribed), account, was.Address))
-	}
-	if was.State.Has(contact.From) {
-		p.hide(account, was.Address)
 	}
 }
 

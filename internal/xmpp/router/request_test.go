@@ -33,3 +33,34 @@ func TestRemovedAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestUnavailableFirst holds that somebody whose subscription ends hears that the devices are gone while it still is one
+// (RFC 6121 §3.2.2).
+func TestUnavailableFirst(t *testing.T) {
+	for name, ends := range map[string]string{
+		"cancelled": `<presence to="romeo@" type="unsubscribed"/>`,
+		"removed": `<iq type="set" id="1"><query xmlns="jabber:iq:roster">` +
+			`<item jid="romeo@" subscription="remove"/></query></iq>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			routertest.Each(t, func(w *routertest.World) {
+				w.Friends("juliet", "romeo")
+				juliet, romeo := w.Come("juliet/a", 0), w.Come("romeo/desk", 0)
+				juliet.Sendf("%s", ends)
+				w.Settle()
+				gone, ended := -1, -1
+				for i, st := range romeo.Take() {
+					switch {
+					case st.From == juliet.JID && st.Type == "unavailable":
+						gone = i
+					case st.Type == "unsubscribed":
+						ended = i
+					}
+				}
+				if gone < 0 || ended < gone {
+					w.T.Errorf("unavailable was the %d. stanza, unsubscribed the %d.", gone, ended)
+				}
+			})
+		})
+	}
+}
