@@ -73,8 +73,14 @@ export class KithApp implements App {
     const account = (await this.profile.get('account')) ?? '';
     // A link must not put anybody into another account than the one they are in.
     if (account !== '') return this.enter(account);
+    const last = (await this.profile.get('last')) ?? '';
     if (code) {
       const address = readAddress(code.address, this.domain);
+      // Nor take the place, and delete the history, of who was put out and can come back.
+      if (last !== '' && last !== address) {
+        this.session.value = { kind: 'out', address };
+        return;
+      }
       try {
         return await this.attempt(address, { kind: 'code', secret: code.code });
       } catch (e) {
@@ -83,7 +89,6 @@ export class KithApp implements App {
         return;
       }
     }
-    const last = (await this.profile.get('last')) ?? '';
     this.session.value = { kind: 'out', ...(last === '' ? {} : { address: last }) };
   }
 

@@ -132,6 +132,20 @@ describe('log-in', () => {
     expect(app.session.value).toMatchObject({ kind: 'in', address: JULIET });
   });
 
+  it('by a code does not take the place of who was put out and has history here', async () => {
+    const app = await signedIn();
+    say(`<message from="${ROMEO}/a" to="${JULIET}" type="chat"><body>kept</body></message>`);
+    await until(() => app.chats.value[0]?.preview === 'kept');
+    server.accounts.get('juliet')?.tokens.clear();
+    server.cut();
+    await until(() => app.session.value.kind === 'out');
+    server.add('mallory').codes.add('trap');
+    const trapped = await start(browser.tab(), { address: 'mallory@kith.example', code: 'trap' });
+    expect(trapped.session.value).toEqual({ kind: 'out', address: 'mallory@kith.example' });
+    await trapped.logIn('juliet', 'correct horse');
+    expect(trapped.chats.value[0]?.preview).toBe('kept');
+  });
+
   it('ends when the token is refused, and keeps the history for the next', async () => {
     const app = await signedIn();
     say(`<message from="${ROMEO}/a" to="${JULIET}" type="chat"><body>kept</body></message>`);
