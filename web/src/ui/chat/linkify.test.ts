@@ -12,6 +12,8 @@ describe('linkify', () => {
     ['www.example.org, or http://example.net!', ['https://www.example.org/', 'http://example.net/']],
     ['write mailto:ann@example.org or xmpp:ann@example.org', ['mailto:ann@example.org', 'xmpp:ann@example.org']],
     ['“https://example.org/x”', ['https://example.org/x']],
+    ['https://example.org/\u202Emoc.knab//:sptth', ['https://example.org/']],
+    ['https://example.org\u200B.evil.example', ['https://example.org/']],
     ['https://bücher.example/ö', ['https://xn--bcher-kva.example/%C3%B6']],
   ])('%s', (text, want) => expect(links(text)).toEqual(want));
 

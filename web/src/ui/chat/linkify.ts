@@ -30,8 +30,10 @@ export function emojiOnly(text: string): boolean {
   return [...graphemes(bare)].length <= 3;
 }
 
-// A link starts at the begin of a word. What may be inside is wide; what ends it is cut off by trimEnd.
-const CANDIDATE = /(?<![\p{L}\p{N}/@.-])(?:https?:\/\/|mailto:|xmpp:|www\.)[^\s<>"“”«»‹›]+/giu;
+// A link starts at the begin of a word. What may be inside is wide; what ends it is cut off by trimEnd. What cannot be
+// seen, or turns the direction of what follows, ends a link: it would look like one to another place.
+const CANDIDATE =
+  /(?<![\p{L}\p{N}/@.-])(?:https?:\/\/|mailto:|xmpp:|www\.)[^\s<>"“”«»‹›\u00AD\u061C\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\uFEFF]+/giu;
 const EMOJI = /^(?:\p{RI}\p{RI}|[#*\d]\uFE0F?\u20E3|\p{Emoji_Presentation}|\p{Extended_Pictographic}|\p{Emoji_Modifier}|\u200D|\uFE0F|[\u{E0020}-\u{E007F}])+$/u;
 const PAIRS: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' };
 
