@@ -48,6 +48,7 @@ export class Kith {
     const command: [string, string[]] = terminal ? ['script', ['-qec', `'${binary()}' serve`, '/dev/null']] : [binary(), ['serve']];
     const child = spawn(...command, { env: this.env, cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     this.process = child;
+    process.once('exit', () => this.kill()); // where a test ends in the middle
     this.said = '';
     const gone = once(child, 'exit').then(() => {
       throw new Error(`the server ended before it could be reached:\n${this.said}`);
@@ -85,6 +86,11 @@ export class Kith {
     const gone = once(child, 'exit');
     process.kill(-child.pid, 'SIGTERM'); // its own group, which "script" shares with it
     await gone;
+  }
+
+  private kill(): void {
+    const child = this.process;
+    if (child?.pid && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGKILL');
   }
 
   /** Ends it and removes all it has kept. */

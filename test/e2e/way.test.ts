@@ -134,7 +134,7 @@ test('without a network one reads and writes on, and it goes out when the networ
   grace.provoke(/ERR_INTERNET_DISCONNECTED|WebSocket connection/);
   await grace.context.setOffline(true);
   await grace.page.reload();
-  await openChat(grace, 'ada').catch(() => {}); // the address still names the chat
+  await composer(grace).waitFor(); // the address still names the chat
   await say(grace, 'four');
   await say(grace, 'five');
   await reaches(grace, 'five', 'Waiting to be sent');
@@ -196,6 +196,7 @@ test('a contact is renamed, and taken out and asked again', async () => {
   await ada.inspect('add');
   await ada.button('Cancel').click();
   await ada.go('/contact/grace@localhost');
+  await ada.text('Online').waitFor();
   await ada.inspect('contact');
   await ada.button('Change the name').click();
   await ada.field('Name').fill('Grace H.');

@@ -71,7 +71,7 @@ export function Password({ onClose }: { onClose: () => void }) {
           fill="new-password"
           value={next}
           onText={setNext}
-          hint={t('settings.password.hint')}
+          hint={wrong === '' ? t('settings.password.hint') : undefined}
           wrong={wrong}
           inputRef={input}
           required
