@@ -64,7 +64,7 @@ func each(n, workers int, f func(int) error) error {
 func logins(ctx context.Context, s *server, n int, v visit) (time.Duration, error) {
 	const workers = 4
 	accounts := s.accounts[:len(s.accounts)/workers*workers]
-	accounts = accounts[:min(len(accounts), 12*workers)]
+	accounts = accounts[:min(len(accounts), 6*workers)]
 	visit := func(i int) error { return v(ctx, s, accounts[i%len(accounts)]) }
 	if err := each(len(accounts), workers, visit); err != nil {
 		return 0, err
