@@ -159,6 +159,9 @@ func TestNames(t *testing.T) {
 			{name: "Admin", reason: NameReserved},
 			{name: "Admin", role: Admin, want: "admin"},
 			{name: "postmaster", reason: NameReserved},
+			{name: "ádmin", reason: NameReserved},
+			{name: "admin\u0332", reason: NameReserved},
+			{name: "adm\u0131n", reason: NameReserved},
 		}
 		for _, tt := range tests {
 			if tt.role == "" {

@@ -7,6 +7,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/kith-im/kith/internal/xmpp/jid"
 )
 
@@ -79,10 +81,24 @@ func (s *Service) CheckName(name string, role Role) (string, error) {
 	if mixed(local) {
 		return fail(NameMixed)
 	}
-	if role != Admin && strings.Contains(reserved, " "+local+" ") {
+	if role != Admin && strings.Contains(reserved, " "+undressed(local)+" ") {
 		return fail(NameReserved)
 	}
 	return local, nil
+}
+
+// undressed returns name without what is set above or below its letters, and with a dot on each i: so a reserved name
+// is seen in "ádmin" and in "admın" as well.
+func undressed(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.M, r):
+			return -1
+		case r == 'ı':
+			return 'i'
+		}
+		return r
+	}, norm.NFD.String(name))
 }
 
 const punctuation = "._-+"
