@@ -22,6 +22,11 @@ describe('linkify', () => {
     'JAVASCRIPT:alert(document.domain)//https:', 'ann@example.org', 'vbscript:x',
   ])('no link: %s', (text) => expect(links(text)).toEqual([]));
 
+  test('a long row of brackets costs no time', () => {
+    const row = ')'.repeat(250_000); // took minutes where each was counted anew
+    expect(linkify(`https://example.org/${row}`).map((p) => p.text)).toEqual(['https://example.org/', row]);
+  });
+
   test('nothing is lost and no other scheme gets through', () => {
     const piece = fc.constantFrom('https://', 'http://', 'www.', 'mailto:', 'xmpp:', 'javascript:', 'a.b', '(', ')', ' ', '.', '@', '\n', '"', '<', 'é', '😀');
     fc.assert(

@@ -39,6 +39,8 @@ const PAIRS: Readonly<Record<string, string>> = { ')': '(', ']': '[', '}': '{' }
 
 // The full stop at the end of a sentence is no part of the link, a bracket only where it was opened in it.
 function trimEnd(link: string): string {
+  const counts = new Map<string, number>(); // of brackets up to end: kept, for a stranger may send a long row of them
+  for (const c of link) if ('()[]{}'.includes(c)) counts.set(c, (counts.get(c) ?? 0) + 1);
   let end = link.length;
   while (end > 0) {
     const last = link.charAt(end - 1);
@@ -47,19 +49,15 @@ function trimEnd(link: string): string {
       continue;
     }
     const open = PAIRS[last];
-    if (open !== undefined && count(link, last, end) > count(link, open, end)) {
+    const closing = counts.get(last) ?? 0;
+    if (open !== undefined && closing > (counts.get(open) ?? 0)) {
+      counts.set(last, closing - 1);
       end--;
       continue;
     }
     break;
   }
   return link.slice(0, end);
-}
-
-function count(text: string, what: string, end: number): number {
-  let n = 0;
-  for (let i = 0; i < end; i++) if (text.charAt(i) === what) n++;
-  return n;
 }
 
 function target(raw: string): string | undefined {
