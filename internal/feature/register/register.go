@@ -71,5 +71,9 @@ func (x *register) change(ctx context.Context, q *router.Request) (xmlstream.Raw
 		return "", err
 	}
 	q.Device.Spare()
-	return "", x.db.Write(ctx, func(tx *db.Tx) error { return x.accounts.SetPassword(tx, q.Owner.ID, p) })
+	err = x.db.Write(ctx, func(tx *db.Tx) error { return x.accounts.SetPassword(tx, q.Owner.ID, p) })
+	if err != nil {
+		q.Device.Spared() // it has changed nothing
+	}
+	return "", err
 }

@@ -53,12 +53,23 @@ func Install(r *router.Router, d *db.DB, log *slog.Logger, c Contacts, p Presenc
 	r.Advertise(router.Server, ns)
 	r.HandleIQ(router.Self, "get", ns, "query", x.get)
 	r.HandleIQ(router.Self, "set", ns, "query", x.set)
-	r.HandleIQ(router.Account, "get", ns, "query", forbidden) // RFC 6121 §2.1.5
-	r.HandleIQ(router.Account, "set", ns, "query", forbidden)
+	r.HandleIQ(router.Account, "get", ns, "query", x.foreign)
+	r.HandleIQ(router.Account, "set", ns, "query", x.foreign)
 	return x
 }
 
-func forbidden(context.Context, *router.Request) (xmlstream.Raw, error) { return "", stanza.Forbidden }
+// foreign answers who asks for somebody else's list (RFC 6121 §2.1.5): it is forbidden to those who see the owner, and
+// all others hear what they would hear if there were no such account.
+func (x *Roster) foreign(ctx context.Context, q *router.Request) (xmlstream.Raw, error) {
+	i, err := x.contacts.Get(ctx, q.Owner.ID, q.From.Bare())
+	switch {
+	case err != nil:
+		return "", err
+	case i.State.Has(contact.From):
+		return "", stanza.Forbidden
+	}
+	return "", stanza.ServiceUnavailable
+}
 
 // get answers with the list, or with nothing and pushes of what is new since the version that the client has
 // (RFC 6121 §2.6.2).

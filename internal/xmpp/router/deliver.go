@@ -82,16 +82,19 @@ func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
 		t.drainAny(ctx)
 		return
 	}
-	to, err := t.recipients(m, trip.Self, m.From)
-	if err != nil {
-		t.refuse(trip, err)
-		return
-	}
-	trip.Took = make(map[jid.JID]bool, len(to))
 	dl := &delivery{t: t, m: m, self: trip.Self}
 	if recorded && !trip.Waits && !trip.Self {
 		dl.id = trip.ArchiveID
 	}
+	to, err := t.recipients(m, trip.Self, m.From)
+	switch {
+	case err != nil && dl.id != 0:
+		to = nil // the device that it is for went since its act began; what is recorded is not refused as well
+	case err != nil:
+		t.refuse(trip, err)
+		return
+	}
+	trip.Took = make(map[jid.JID]bool, len(to))
 	var get []*Device
 	for _, d := range to {
 		if recorded && d == trip.held {

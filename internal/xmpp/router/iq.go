@@ -136,6 +136,7 @@ func (t *turn) answer(trip *Trip, target Target) *job {
 	var payload xmlstream.Raw
 	var h iqHandler
 	reply := func(err error) {
+		defer trip.ticket.done() // its answer is queued
 		switch result := st.Result(payload); {
 		case err != nil:
 			t.refuse(trip, err)
@@ -144,7 +145,6 @@ func (t *turn) answer(trip *Trip, target Target) *job {
 		default:
 			t.r.hop(result, nil, trip.ticket.share())
 		}
-		trip.ticket.done() // its answer is queued
 	}
 	return &job{
 		before: func(ctx context.Context) (_ []write, err error) {
@@ -195,7 +195,10 @@ func (t *turn) beside(f func()) {
 	t.r.working.add()
 	go func() {
 		defer t.r.working.done()
-		f()
+		_ = t.guard(func() error { // it is logged, and the turn goes on
+			f()
+			return nil
+		})
 		t.post(&job{after: func(context.Context, error) {
 			t.queries--
 			if len(t.queued) > 0 {
