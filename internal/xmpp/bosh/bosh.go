@@ -40,9 +40,8 @@ import (
 )
 
 const (
-	maxSessions   = 1000             // that have not logged in, in all
-	maxPerNetwork = 50               // that have not logged in, from one address
-	answerTime    = 30 * time.Second // for an answer to get through, after the longest wait
+	maxStrangers = 1000             // sessions that have not logged in; the server counts those of one address
+	answerTime   = 30 * time.Second // for an answer to get through, after the longest wait
 )
 
 // Options say what a Gateway stands before.
@@ -66,9 +65,8 @@ type Gateway struct {
 
 	mu        sync.Mutex // guards what follows; sessions take it while they hold their own
 	stopping  bool
-	sessions  map[string]*session  // by sid
-	strangers map[netip.Prefix]int // how many have not logged in
-	unknown   int                  // the sum of strangers
+	sessions  map[string]*session // by sid
+	strangers int                 // how many have not logged in
 }
 
 // New returns a gateway. Its sessions end with Run.
@@ -76,7 +74,7 @@ func New(o Options) *Gateway {
 	l := o.Limits
 	// A body carries one stanza of full size and some more.
 	l.Bytes, l.Depth, l.Nodes = l.Bytes+64<<10, l.Depth+1, 2*l.Nodes
-	return &Gateway{o: o, limits: l, sessions: map[string]*session{}, strangers: map[netip.Prefix]int{}}
+	return &Gateway{o: o, limits: l, sessions: map[string]*session{}}
 }
 
 // MaxBody is how many bytes of a request's body the gateway wants to read.
@@ -198,7 +196,7 @@ func (g *Gateway) create(req *request, remote netip.Addr) (*session, answer) {
 	if cond != "" {
 		return nil, refusal(cond, o.legacy)
 	}
-	s := newSession(g, o, req, network(remote))
+	s := newSession(g, o, req)
 	if cond := g.add(s); cond != "" {
 		s.idle.Stop()
 		return nil, refusal(cond, o.legacy)
@@ -214,26 +212,20 @@ func (g *Gateway) add(s *session) condition {
 	switch {
 	case g.stopping:
 		return systemShutdown
-	case g.unknown >= maxSessions:
+	case g.strangers >= maxStrangers:
 		return internalServerError
-	case g.strangers[s.network] >= maxPerNetwork:
-		return policyViolation
 	}
-	g.unknown++
-	g.strangers[s.network]++
+	g.strangers++
 	g.sessions[s.sid] = s
 	g.conns.Add(1)
 	return ""
 }
 
-// known counts a session no more among those that have not logged in.
-func (g *Gateway) known(s *session) {
+// known counts one session less among those that have not logged in.
+func (g *Gateway) known() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.unknown--
-	if g.strangers[s.network]--; g.strangers[s.network] == 0 {
-		delete(g.strangers, s.network)
-	}
+	g.strangers--
 }
 
 // forget removes a session whose client has been told that it ended, or will not come back.
@@ -241,17 +233,4 @@ func (g *Gateway) forget(s *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.sessions, s.sid)
-}
-
-// network is what counts as one address: an IPv4 address, or the /64 that an IPv6 subscriber has.
-func network(a netip.Addr) netip.Prefix {
-	bits := 32
-	if a.Is6() {
-		bits = 64
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{} // all without an address are one
-	}
-	return p
 }

@@ -53,21 +53,21 @@ func (s *session) header(to, from, lang string) {
 	s.change.Broadcast()
 }
 
-// restart begins the stream anew, if the server waits for that (XEP-0206 §5).
-func (s *session) restart(r *request) bool {
+// reopen begins the stream anew, if the server waits for that (XEP-0206 §5).
+func (s *session) reopen(root xmlstream.Node) bool {
 	if !s.restarts {
 		return false
 	}
 	s.restarts = false
 	s.parser.Reset()
-	to, lang := r.root.Attr("to"), r.root.AttrNS(xmlstream.NSXML, "lang")
+	to, lang := root.Attr("to"), root.AttrNS(xmlstream.NSXML, "lang")
 	if to == "" {
 		to = s.to
 	}
 	if lang == "" {
 		lang = s.lang
 	}
-	s.header(to, r.root.Attr("from"), lang)
+	s.header(to, root.Attr("from"), lang)
 	return true
 }
 

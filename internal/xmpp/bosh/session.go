@@ -4,7 +4,6 @@ package bosh
 
 import (
 	"crypto/rand"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -25,6 +24,7 @@ type waiter chan answer
 type exchange struct {
 	*request
 	first    bool // it began the session
+	plain    bool // it did nothing but ask for payloads
 	at       time.Time
 	waiter   waiter // nil: answered, or the client's connection broke
 	expired  bool   // it has waited for as long as was agreed
@@ -39,8 +39,7 @@ type exchange struct {
 type session struct {
 	g *Gateway
 	term
-	sid     string
-	network netip.Prefix // of who began it
+	sid string
 
 	mu     sync.Mutex // guards what follows
 	change sync.Cond  // for the server, which waits in Read and Write
@@ -66,10 +65,10 @@ type session struct {
 }
 
 // newSession returns a session that waits for its first request. The server will find the stream header of it.
-func newSession(g *Gateway, t term, first *request, network netip.Prefix) *session {
+func newSession(g *Gateway, t term, first *request) *session {
 	s := &session{
 		g: g, term: t, sid: rand.Text(), // 130 bits (XEP-0124 §19.3)
-		network: network, counted: true, next: first.rid, ahead: map[uint64]*exchange{}, patience: t.inactivity,
+		counted: true, next: first.rid, ahead: map[uint64]*exchange{}, patience: t.inactivity,
 		link: link{parser: xmlstream.NewParser(serverLimits())},
 	}
 	s.change.L = &s.mu
@@ -83,7 +82,7 @@ func (s *session) enter(req *request) waiter {
 	w := make(waiter, 1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := &exchange{request: req, waiter: w, at: time.Now(), first: req.sid == "", expired: s.wait == 0}
+	e := &exchange{request: req, waiter: w, at: time.Now(), first: req.sid == "", plain: req.empty(), expired: s.wait == 0}
 	window := uint64(s.requests)
 	if req.terminate || req.pause > 0 { // XEP-0124 §11
 		window++
@@ -153,12 +152,14 @@ func (s *session) process(e *exchange) {
 		return
 	}
 	s.give(e.payload)
+	root := e.root
+	e.payload, e.root = "", xmlstream.Node{} // the text is needed no more
 	switch {
 	case e.terminate: // XEP-0124 §13
 		s.hangUp()
 		s.finish("")
 	case e.restart:
-		if !s.restart(e.request) {
+		if !s.reopen(root) {
 			s.fail(badRequest, nil)
 		}
 	case e.pause > maxPause:
@@ -182,10 +183,10 @@ func (s *session) overactive(e, before *exchange) bool {
 	switch {
 	case len(s.open) > s.requests: // XEP-0124 §11
 		return true
-	case !e.empty():
+	case !e.plain:
 		return false
 	case s.polls(): // XEP-0124 §12
-		return soon && !before.first && before.empty() && before.answered && before.silent
+		return soon && !before.first && before.plain && before.answered && before.silent
 	default: // XEP-0124 §11
 		return soon && len(s.open) == s.requests
 	}
@@ -229,7 +230,6 @@ func (s *session) answer(e *exchange, p payloads) {
 		b.number("ack", highest)
 	}
 	e.body, e.answered, e.silent = b.payloads(p).String(), true, len(p.xml) == 0
-	e.payload = ""
 	s.kept = append(s.kept, e)
 	if n := len(s.kept) - s.requests - 1; n > 0 {
 		s.kept = slices.Delete(s.kept, 0, n)
@@ -392,6 +392,6 @@ func (s *session) forget() {
 func (s *session) settle() {
 	if s.counted && (s.authenticated || s.told && s.closed) {
 		s.counted = false
-		s.g.known(s)
+		s.g.known()
 	}
 }
