@@ -6,7 +6,6 @@ import (
 	"context"
 	"sync/atomic"
 
-	"github.com/kith-im/kith/internal/archive"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/session"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
@@ -22,10 +21,7 @@ type Device struct {
 	available atomic.Pointer[Available]
 	slots     []any // what features keep, by Slot
 	spared    atomic.Bool
-
-	// Of the turn's goroutine alone.
-	ended   bool                // Ended was told
-	fetched map[archive.ID]bool // waiting messages that were sent to it, and neither taken nor lost yet
+	ended     bool // the turn's: Ended was told
 }
 
 // A Slot is what one feature keeps with each device, as a *T that starts at its zero value. It is made before the

@@ -84,8 +84,8 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 		var list []*stanza.Stanza
 		for _, e := range page {
 			fate.end = e.ID
-			if d.fetched[e.ID] {
-				continue // it is on its way to d since d drained the last time
+			if t.fetched[e.ID] {
+				continue // it is on its way already; if it is lost, somebody drains again
 			}
 			st, err := t.waitingStanza(e)
 			if err != nil {
@@ -105,11 +105,11 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 
 // fetch sends what waits to d.
 func (t *turn) fetch(d *Device, list []*stanza.Stanza, fate *pageFate) {
-	if d.fetched == nil {
-		d.fetched = map[archive.ID]bool{}
+	if t.fetched == nil {
+		t.fetched = map[archive.ID]bool{}
 	}
 	for _, id := range fate.ids {
-		d.fetched[id] = true
+		t.fetched[id] = true
 	}
 	fate.left = len(list)
 	t.mu.Lock()
@@ -189,7 +189,7 @@ func (f *pageFate) one(lost bool) {
 			t.pages--
 			t.mu.Unlock()
 			for _, id := range f.ids {
-				delete(f.d.fetched, id)
+				delete(t.fetched, id)
 			}
 			if err != nil {
 				t.r.log.ErrorContext(ctx, "note what was taken", "err", err) // it comes once more some time

@@ -266,3 +266,26 @@ func TestCrash(t *testing.T) {
 		w.Close()
 	})
 }
+
+// TestFetchedByAnother holds that what is on its way to one device is not sent to the next as well, unless the first
+// never takes it.
+func TestFetchedByAnother(t *testing.T) {
+	routertest.Each(t, func(w *routertest.World) {
+		w.Account("juliet")
+		romeo := w.Bind("romeo/desk")
+		say(romeo, "juliet@", 0, 5)
+		w.Settle()
+		first := w.Bind("juliet/first")
+		first.Manage()
+		first.Sendf(`<presence/>`)
+		w.Settle()
+		wantBodies(w, first, numbers(0, 5))
+		second := w.Bind("juliet/second")
+		second.Sendf(`<presence/>`)
+		w.Settle()
+		wantBodies(w, second, nil)
+		first.Leave() // without having acknowledged anything
+		w.Settle()
+		wantBodies(w, second, numbers(0, 5))
+	})
+}
