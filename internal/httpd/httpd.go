@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package httpd is the HTTP server of the product: one door for the web app, the portal's pages, the WebSocket of the
-// clients and the well-known paths (host-meta: XEP-0156 v1.4.0, RFC 6415).
+// Package httpd is the HTTP server of the product: one door for the web app, the portal's pages, the WebSocket and
+// the BOSH of the clients, and the well-known paths (host-meta: XEP-0156 v1.4.0, RFC 6415).
 //
 // A request passes, in this order:
 //

@@ -18,7 +18,7 @@
 // slowly is one that reads slowly. In the other direction, requests are not answered while the server is behind with
 // what they carried. A client that stays away for too long is a connection that was lost.
 //
-// Left out, since they are optional and nobody uses them: key sequences (XEP-0124 §15; all requests come by https),
+// Left out, since they are optional and hardly anybody uses them: key sequences (XEP-0124 §15; all requests come by https),
 // several streams in a session (§16), reports of missing responses (§9.2) and compressed requests (§7.2).
 package bosh
 
@@ -121,7 +121,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodPost: // XEP-0124 §5
 		h.Set("Allow", "POST, GET, HEAD, OPTIONS")
 		http.Error(w, "BOSH uses POST", http.StatusMethodNotAllowed)
-	case !secure: // XEP-0124 §19.1: the session goes on, since it is not said to be the client's fault
+	case !secure: // XEP-0124 §19.1: and if there is a session, it goes on
 		http.Error(w, "this needs https", http.StatusForbidden)
 	default:
 		g.post(w, r, remote)

@@ -29,7 +29,7 @@ func TestSessionBegins(t *testing.T) {
 		if len(sid) < 26 { // of base32
 			t.Errorf("the sid %q is short", sid)
 		}
-		c.gets(`<body xmlns="` + nsBody + `" sid="` + sid + `" wait="60" requests="2" hold="1" polling="2" inactivity="60"` +
+		c.gets(`<body xmlns="` + nsBody + `" sid="` + sid + `" wait="55" requests="2" hold="1" polling="2" inactivity="60"` +
 			` maxpause="120" ver="1.6" from="kith.example" authid="its-id" xmlns:xmpp="urn:xmpp:xbosh" xmpp:version="1.0"` +
 			` xmpp:restartlogic="true" ack="1099511627777" xmlns:stream="http://etherx.jabber.org/streams">` + features + `</body>`)
 		if got := c.rec.Header().Get("Content-Type"); got != "application/xml; charset=UTF-8" {
@@ -41,16 +41,16 @@ func TestSessionBegins(t *testing.T) {
 func TestTerms(t *testing.T) {
 	const to = `to="kith.example" ver="1.11" `
 	for _, tt := range []struct{ name, attrs, want string }{
-		{"all defaults", to, `wait="60" requests="2" hold="1" polling="2" inactivity="60" maxpause="120" ver="1.11"`},
+		{"all defaults", to, `wait="55" requests="2" hold="1" polling="2" inactivity="60" maxpause="120" ver="1.11"`},
 		{"less than we could", to + `wait="5" hold="1"`, `wait="5" requests="2" hold="1"`},
-		{"more than we would", to + `wait="65535" hold="9"`, `wait="60" requests="3" hold="2"`},
-		{"polls for want of hold", to + `hold="0"`, `wait="60" requests="1" hold="0" polling="2" inactivity="90"`},
+		{"more than we would", to + `wait="65535" hold="9"`, `wait="55" requests="3" hold="2"`},
+		{"polls for want of hold", to + `hold="0"`, `wait="55" requests="1" hold="0" polling="2" inactivity="90"`},
 		{"polls for want of wait", to + `wait="0"`, `wait="0" requests="2" hold="1" polling="2" inactivity="90"`},
 		{"a version to come", `to="kith.example" ver="2.0"`, `ver="1.11"`},
 		{"a minor version of two digits", `to="kith.example" ver="1.12"`, `ver="1.11"`},
 		{"an old version", `to="kith.example" ver="1.8"`, `ver="1.8"`},
 		{"another way to write the domain", `to="KITH.example" ver="1.8"`, `from="KITH.example"`},
-		{"plain text", to + `content="text/plain"`, `wait="60"`},
+		{"plain text", to + `content="text/plain"`, `wait="55"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			play(t, func(w *world) {

@@ -21,7 +21,7 @@ const (
 
 // What we agree to (XEP-0124 §7.2).
 const (
-	maxWait           = 60 // seconds
+	maxWait           = 55 // seconds; proxies give up after 60, unless they were told otherwise
 	maxHold           = 2
 	polling           = 2 // seconds
 	inactivity        = 60 * time.Second
