@@ -203,6 +203,20 @@ func (s *Service) HasAdmin(tx db.Querier) (has bool, err error) {
 	return has, nil
 }
 
+// Free reports whether a name, as CheckName returned it, could be given now: nobody has it, or had it.
+func (s *Service) Free(ctx context.Context, name string) (free bool, err error) {
+	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
+		const q = `
+			SELECT NOT EXISTS (SELECT 1 FROM account WHERE name = $1)
+			   AND NOT EXISTS (SELECT 1 FROM account_tombstone WHERE name = $1)`
+		return tx.QueryRow(q, name).Scan(&free)
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for a name: %w", err)
+	}
+	return free, nil
+}
+
 // List returns the accounts whose names follow after, in the order of their names, limit of them at most.
 func (s *Service) List(ctx context.Context, after string, limit int) (list []Account, err error) {
 	err = s.db.Read(ctx, func(tx *db.ReadTx) error {

@@ -301,6 +301,11 @@ func TestDelete(t *testing.T) {
 			_, err := s.Create(tx, "juliet", p, User)
 			return err
 		})
+		for name, want := range map[string]bool{"juliet": false, "nurse": false, "tybalt": true} {
+			if free, err := s.Free(t.Context(), name); err != nil || free != want {
+				t.Errorf("%s is free: %v, %v; want %v", name, free, err, want)
+			}
+		}
 		if b := s.create("romeo", User); b.ID <= a.ID {
 			t.Errorf("id %d after the deleted %d", b.ID, a.ID)
 		}

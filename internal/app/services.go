@@ -47,6 +47,12 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
+	switch info, err := os.Stat(c.Data); {
+	case err != nil:
+		return nil, fmt.Errorf("look at the data folder: %w", err)
+	case info.Mode().Perm()&0o002 != 0:
+		return nil, fmt.Errorf("everybody may write into the data folder %s; take that right from others (chmod o-w)", c.Data)
+	}
 	opened := &services{domain: domain}
 	s = opened
 	if s.unlock, err = db.Lock(c.Data); err != nil {

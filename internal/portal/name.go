@@ -56,9 +56,13 @@ func (p *Portal) name(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // the peer is gone; nothing to tell
 }
 
+// free reports whether a name can be given; where that is not known it says yes, and the sign-up decides.
 func (p *Portal) free(ctx context.Context, name string) bool {
-	_, err := p.o.Accounts.Lookup(ctx, name)
-	return errors.Is(err, account.ErrUnknown)
+	free, err := p.o.Accounts.Free(ctx, name)
+	if err != nil {
+		p.log.ErrorContext(ctx, "look for a name", "err", err)
+	}
+	return free || err != nil
 }
 
 // freeNames returns names like the one that is taken: with the server's first word, then with numbers.

@@ -13,6 +13,8 @@ import (
 type Accounts interface {
 	// CheckName returns a name as it is kept, or a *account.NameError.
 	CheckName(name string, role account.Role) (string, error)
+	// Free reports whether nobody has, or had, a name that CheckName returned.
+	Free(ctx context.Context, name string) (bool, error)
 	// Lookup returns account.ErrUnknown for a name that nobody has.
 	Lookup(ctx context.Context, name string) (account.Account, error)
 	// CheckPassword returns an error where name and password do not belong together.
