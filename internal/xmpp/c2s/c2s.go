@@ -109,7 +109,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, direct bool) error {
 			}
 			continue
 		}
-		s.startFrom(addressOf(nc), func() *stream.Stream {
+		s.start(addressOf(nc), func() *stream.Stream {
 			if direct {
 				tc := tls.Server(nc, s.TLS)
 				if !s.handshake(tc) {
@@ -151,19 +151,14 @@ func (s *Server) WebSocket(policy WebSocketPolicy) http.Handler {
 		if err != nil {
 			return // answered
 		}
-		s.startFrom(remote, func() *stream.Stream {
+		s.start(remote, func() *stream.Stream {
 			return stream.NewWebSocket(nc, br, stream.Options{From: s.Domain.String(), Secure: true, Remote: remote})
 		}, func() { nc.Close() })
 	})
 }
 
-// start is startFrom for a connection whose address is not counted.
-func (s *Server) start(open func() *stream.Stream, refuse func()) {
-	s.startFrom(netip.Addr{}, open, refuse)
-}
-
-// startFrom runs a connection from remote on its own goroutine; Shutdown waits for it.
-func (s *Server) startFrom(remote netip.Addr, open func() *stream.Stream, refuse func()) {
+// start runs a connection from remote on its own goroutine; Shutdown waits for it.
+func (s *Server) start(remote netip.Addr, open func() *stream.Stream, refuse func()) {
 	leave, ok := s.strangers.enter(remote)
 	if !ok {
 		refuse()
