@@ -22,6 +22,7 @@ export default defineConfig({
     fileParallelism: false, // two browsers at once are too much for a small machine
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    expect: { poll: { timeout: 10_000 } },
     bail: 1, // a story: what follows a broken step says nothing
   },
 });

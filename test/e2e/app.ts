@@ -62,10 +62,10 @@ export async function bubbles(p: Person): Promise<Bubble[]> {
 
 /** Waits until the texts on the screen are these, in this order and each once. */
 export async function shows(p: Person, ...texts: string[]): Promise<void> {
-  await expect.poll(async () => (await bubbles(p)).map((b) => b.text), { timeout: 10_000 }).toEqual(texts);
+  await expect.poll(async () => (await bubbles(p)).map((b) => b.text)).toEqual(texts);
 }
 
 /** Waits until a message of their own has come to this state. */
 export async function reaches(p: Person, text: string, state: string): Promise<void> {
-  await expect.poll(async () => (await bubbles(p)).find((b) => b.text === text)?.state, { timeout: 10_000 }).toBe(state);
+  await expect.poll(async () => (await bubbles(p)).find((b) => b.text === text)?.state).toBe(state);
 }
