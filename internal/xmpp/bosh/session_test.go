@@ -24,7 +24,7 @@ func TestRequestsWait(t *testing.T) {
 		a := w.post("", "")
 		time.Sleep(20*time.Second - 1)
 		a.waits()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		a.gets(empty)
 
 		a = w.post("", "")
@@ -232,7 +232,7 @@ func TestInactivity(t *testing.T) {
 		if _, err := p.heard(); err != nil {
 			t.Fatalf("ended too early: %v", err)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if s, err := p.heard(); s != "" || err != io.EOF { // lost, not closed
 			t.Fatalf("the server heard %q, %v", s, err)
 		}
