@@ -124,10 +124,15 @@ func (k *kind) start(t *testing.T) *server {
 	return s
 }
 
-// stop ends the process in good order.
+// stop ends the process: ours in good order. Prosody takes its time where sessions could still be resumed, and what it
+// has kept is of no use to anybody.
 func (s *server) stop(t *testing.T) {
 	t.Helper()
-	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may be gone
+	how := syscall.SIGTERM
+	if !s.fast {
+		how = syscall.SIGKILL
+	}
+	_ = s.cmd.Process.Signal(how) // it may be gone
 	select {
 	case <-s.done:
 	case <-time.After(stopTime):
