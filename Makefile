@@ -5,7 +5,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 FUZZTIME ?= 30s
 WEB      := $(shell find web/src web/public web/*.json web/*.html web/*.ts -type f 2>/dev/null)
 
-.PHONY: help run build web test race fuzz lint bench soak interop e2e
+.PHONY: help run build web test race fuzz lint bench load soak interop e2e
 
 help:  ## what there is to do
 	@sed -nE 's/^([a-z0-9]+):.*## /\1\t/p' Makefile | expand -t 10
@@ -38,6 +38,9 @@ lint: web/node_modules/.package-lock.json  ## gofmt, vet, staticcheck, tsc, oxli
 
 bench:  ## benchmarks of the packages, with allocations
 	go test -run '^$$' -bench . -benchmem ./internal/...
+
+load: web  ## what the server costs, beside Prosody where that is installed: the table of doc/performance.md (20 minutes)
+	KITH_SOAK=1 go test -count=1 -timeout 1h -v -run TestLoad ./test/load
 
 soak: web  ## what is longer: chaos, kills, load
 	KITH_SOAK=1 go test -count=1 -p 1 -timeout 3h ./internal/... ./test/...
