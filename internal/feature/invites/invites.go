@@ -7,6 +7,7 @@ package invites
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/kith-im/kith/internal/account"
@@ -63,8 +64,10 @@ func (i *Invites) Run(ctx context.Context, q *router.Request) (xmlstream.Raw, er
 	case err != nil:
 		return "", err
 	}
+	// XEP-0401 §5.1: ibr=y only where apps can register with the invitation, which they cannot yet.
+	uri := strings.TrimSuffix(inv.URI(i.domain, token), ";ibr=y")
 	return form.Result(formType,
-		form.Field{Var: "uri", Value: inv.URI(i.domain, token)},
+		form.Field{Var: "uri", Value: uri},
 		form.Field{Var: "landing-url", Value: i.landing(token)},
 		form.Field{Var: "expire", Value: inv.Expires.UTC().Format(time.RFC3339)}, // XEP-0082 §3.2
 	), nil
