@@ -105,18 +105,19 @@ func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
 	}
 	if len(get) > 0 {
 		t.give(dl, get)
-	} else if dl.id != 0 {
+	}
+	t.stage(ctx, trip, Copy)
+	switch {
+	case len(to) > 0:
+		t.stage(ctx, trip, Notify)
+	case dl.id != 0: // the devices went since its act began
 		t.mu.Lock()
 		t.open.push(dl) // what was taken is not said to reach beyond it
 		t.mu.Unlock()
-		t.post(t.losing(dl)) // the devices went since its act began
-	}
-	t.stage(ctx, trip, Copy)
-	if len(to) == 0 {
+		t.post(t.losing(dl)) // it is missed when it is marked
+	default:
 		t.missed(ctx, trip)
-		return
 	}
-	t.stage(ctx, trip, Notify)
 }
 
 // missed runs what comes where no device took the message.

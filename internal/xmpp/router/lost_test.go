@@ -3,9 +3,12 @@
 package router_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/router/routertest"
 )
 
@@ -133,6 +136,39 @@ func TestReplacedInOrder(t *testing.T) {
 		old.Leave()
 		w.Settle()
 		wantBodies(w, young, nil)
+		w.Close()
+	})
+}
+
+// TestMissedOnce holds that a message whose devices go between its act and its delivery is missed once.
+func TestMissedOnce(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/kith.db"
+	synctest.Test(t, func(t *testing.T) {
+		w := routertest.Open(t, path, 1)
+		missed := 0
+		w.Routers[0].OnMessage(router.Inbound, router.Missed, func(context.Context, *router.Trip) error {
+			missed++
+			return nil
+		})
+		w.Account("romeo")
+		juliet := w.Come("juliet/a", 0)
+		juliet.Take()
+		release := make(chan struct{})
+		w.DB.Submit(func(*db.Tx) error { <-release; return nil }, nil)
+		juliet.Sendf(`<message to="romeo@" type="chat"><body>hi</body></message>`) // holds up what comes behind it
+		juliet.Sendf(`<presence type="unavailable"/>`)
+		w.Routers[0].Route(w.Parse(`<message from="kith.example" to="juliet@kith.example" type="chat"><body>late</body></message>`))
+		synctest.Wait()
+		close(release)
+		synctest.Wait()
+		// romeo is away as well: his message is the other one that is missed.
+		if missed != 2 {
+			t.Errorf("missed %d times, want once for each of two messages", missed)
+		}
+		if n := len(waiting(w, "juliet")); n != 1 {
+			t.Errorf("%d wait, want 1", n)
+		}
 		w.Close()
 	})
 }
