@@ -29,6 +29,14 @@ func say(d *routertest.Device, to string, from, until int) {
 	}
 }
 
+// managed binds a device with stream management, which becomes available: it has taken what it acknowledges.
+func managed(w *routertest.World, full string) *routertest.Device {
+	d := w.Bind(full)
+	d.Manage()
+	d.Sendf(`<presence/>`)
+	return d
+}
+
 func wantBodies(w *routertest.World, d *routertest.Device, want []string) {
 	w.T.Helper()
 	var got []string
@@ -95,9 +103,7 @@ func TestSlowDrain(t *testing.T) {
 		romeo := w.Bind("romeo/desk")
 		say(romeo, "juliet@", 0, 150)
 		w.Settle()
-		slow := w.Bind("juliet/slow")
-		slow.Manage()
-		slow.Sendf(`<presence/>`)
+		slow := managed(w, "juliet/slow")
 		w.Settle()
 		first := slow.Take() // its own presence, and a page
 		if len(first) != 101 {
@@ -126,9 +132,7 @@ func presences(list []*stanza.Stanza) (p []*stanza.Stanza) {
 func TestLost(t *testing.T) {
 	routertest.Each(t, func(w *routertest.World) {
 		romeo := w.Bind("romeo/desk")
-		gone := w.Bind("juliet/gone")
-		gone.Manage()
-		gone.Sendf(`<presence/>`)
+		gone := managed(w, "juliet/gone")
 		w.Settle()
 		n := uint32(len(gone.Take()))
 		say(romeo, "juliet@", 0, 10)
@@ -151,9 +155,7 @@ func TestLost(t *testing.T) {
 func TestLostWithAnother(t *testing.T) {
 	routertest.Each(t, func(w *routertest.World) {
 		romeo := w.Bind("romeo/desk")
-		gone := w.Bind("juliet/gone")
-		gone.Manage()
-		gone.Sendf(`<presence/>`)
+		gone := managed(w, "juliet/gone")
 		stays := w.Come("juliet/stays", 0)
 		say(romeo, "juliet@", 0, 10)
 		w.Settle()
@@ -172,9 +174,7 @@ func TestLostWithAnother(t *testing.T) {
 func TestLostToFull(t *testing.T) {
 	routertest.Each(t, func(w *routertest.World) {
 		romeo := w.Bind("romeo/desk")
-		gone := w.Bind("juliet/gone")
-		gone.Manage()
-		gone.Sendf(`<presence/>`)
+		gone := managed(w, "juliet/gone")
 		stays := w.Come("juliet/stays", 0)
 		romeo.Sendf(`<message to="juliet@/gone" type="chat"><body>kept</body></message>`)
 		romeo.Sendf(`<message to="juliet@/gone" type="chat"><body>light</body><no-store xmlns="urn:xmpp:hints"/></message>`)
@@ -209,9 +209,7 @@ func TestCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := routertest.Open(t, path, 1)
 		romeo := w.Bind("romeo/desk")
-		juliet := w.Bind("juliet/a")
-		juliet.Manage()
-		juliet.Sendf(`<presence/>`)
+		juliet := managed(w, "juliet/a")
 		say(romeo, "juliet@", 0, 3)
 		synctest.Wait()
 		ids := map[string]string{}
@@ -275,9 +273,7 @@ func TestFetchedByAnother(t *testing.T) {
 		romeo := w.Bind("romeo/desk")
 		say(romeo, "juliet@", 0, 5)
 		w.Settle()
-		first := w.Bind("juliet/first")
-		first.Manage()
-		first.Sendf(`<presence/>`)
+		first := managed(w, "juliet/first")
 		w.Settle()
 		wantBodies(w, first, numbers(0, 5))
 		second := w.Bind("juliet/second")
