@@ -85,12 +85,6 @@ func TestInvitation(t *testing.T) {
 	c.MustExpect(t, `<presence from="romeo@kith.example/orchard"/>`)
 	romeo.MustExpectNothing(t)
 	c.MustExpectNothing(t)
-
-	// An account that is there already becomes a contact as well.
-	tybalt := s.user(t, "tybalt", account.User)
-	_, err = s.signup.Accept(t.Context(), tybalt, invited(t, c))
-	must(t, err)
-	c.MustExpect(t, `<iq type="set"><query xmlns="jabber:iq:roster"><item jid="tybalt@kith.example" subscription="both"/></query></iq>`)
 }
 
 // Accounts of the kind that may not invite do not.

@@ -38,8 +38,6 @@ var (
 	ErrRevoked = errors.New("invite: revoked")
 	// ErrName says that the invitation is for another name.
 	ErrName = errors.New("invite: for another name")
-	// ErrKind says that the invitation is not of the kind that this needs.
-	ErrKind = errors.New("invite: of another kind")
 	// ErrTooMany says that a person has as many open invitations as one may have.
 	ErrTooMany = errors.New("invite: too many open invitations")
 	// ErrRequest says that an invitation like this cannot be made.

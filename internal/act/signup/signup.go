@@ -134,31 +134,6 @@ func (a *Act) check(tx *db.Tx, t invite.Token) (inv invite.Invite, inviter accou
 	return inv, inviter, err
 }
 
-// Accept makes who has an account already and the inviter of t contacts of each other. It returns the errors of
-// package invite; invite.ErrKind where t is for accounts only, and contact.ErrSelf for one's own invitation.
-func (a *Act) Accept(ctx context.Context, who account.Account, t invite.Token) (Result, error) {
-	res := Result{Account: who}
-	err := a.DB.Write(ctx, func(tx *db.Tx) error {
-		inv, inviter, err := a.check(tx, t)
-		if err != nil {
-			return err
-		}
-		if inv.Kind != invite.Contact {
-			return invite.ErrKind
-		}
-		if err := a.befriend(tx, who, inviter); err != nil {
-			return err
-		}
-		res.Inviter = inviter
-		_, err = a.Invites.Redeem(tx, t, invite.By{ID: who.ID, Name: who.Name})
-		return err
-	})
-	if err != nil {
-		return Result{}, fmt.Errorf("accept invitation: %w", err)
-	}
-	return res, nil
-}
-
 func (a *Act) befriend(tx *db.Tx, newcomer, inviter account.Account) error {
 	x, err := a.owner(newcomer)
 	if err != nil {

@@ -176,31 +176,3 @@ func TestInviterWhoIsGone(t *testing.T) {
 		s.do(Request{Name: "juliet", Token: token}, invite.ErrRevoked)
 	})
 }
-
-func TestAccept(t *testing.T) {
-	each(t, func(t *testing.T, s *server) {
-		nurse := s.do(Request{Name: "nurse", Role: account.User}, nil).Account
-		juliet := s.do(Request{Name: "juliet", Role: account.User}, nil).Account
-		token := s.invite(invite.Request{Kind: invite.Contact, Inviter: nurse.ID, InviterName: nurse.Name})
-		if _, err := s.Accept(t.Context(), nurse, token); !errors.Is(err, contact.ErrSelf) {
-			t.Errorf("one's own: got %v, want %v", err, contact.ErrSelf)
-		}
-		res, err := s.Accept(t.Context(), juliet, token)
-		if err != nil || res.Inviter != nurse {
-			t.Errorf("got %+v, %v", res, err)
-		}
-		if _, err := s.Accept(t.Context(), juliet, token); !errors.Is(err, invite.ErrUsed) {
-			t.Errorf("again: got %v, want %v", err, invite.ErrUsed)
-		}
-		for _, a := range []account.Account{nurse, juliet} {
-			list, _, err := s.Contacts.List(t.Context(), a.ID)
-			if err != nil || len(list) != 1 || list[0].State != contact.Both {
-				t.Errorf("%s has %+v, %v", a.Name, list, err)
-			}
-		}
-		plain := s.invite(invite.Request{Inviter: nurse.ID, InviterName: nurse.Name})
-		if _, err := s.Accept(t.Context(), juliet, plain); !errors.Is(err, invite.ErrKind) {
-			t.Errorf("an account's: got %v, want %v", err, invite.ErrKind)
-		}
-	})
-}
