@@ -4,6 +4,7 @@ package router_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -136,9 +137,9 @@ func TestMissedOnce(t *testing.T) {
 	path := t.TempDir() + "/kith.db"
 	synctest.Test(t, func(t *testing.T) {
 		w := routertest.Open(t, path, 1)
-		missed := 0
+		var missed atomic.Int32 // two turns run at a time
 		w.Routers[0].OnMessage(router.Inbound, router.Missed, func(context.Context, *router.Trip) error {
-			missed++
+			missed.Add(1)
 			return nil
 		})
 		w.Account("romeo")
@@ -153,8 +154,8 @@ func TestMissedOnce(t *testing.T) {
 		close(release)
 		synctest.Wait()
 		// romeo is away as well: his message is the other one that is missed.
-		if missed != 2 {
-			t.Errorf("missed %d times, want once for each of two messages", missed)
+		if n := missed.Load(); n != 2 {
+			t.Errorf("missed %d times, want once for each of two messages", n)
 		}
 		if n := len(waiting(w, "juliet")); n != 1 {
 			t.Errorf("%d wait, want 1", n)
