@@ -14,13 +14,10 @@ import (
 // rooms are the packages whose testdata holds plays, seen from here.
 var rooms = []string{".", "../feature/*", "../xmpp/c2s"}
 
-// TestPlays performs the plays of all rooms, each on a server of its own. To run those of one room, or one play:
-//
-//	go test ./internal/app -run TestPlays/roster
-//	go test ./internal/app -run TestPlays/roster/push
-func TestPlays(t *testing.T) {
-	t.Parallel()
-	plays := map[string][]string{} // by room
+// playsByRoom returns the files with plays, by the name of the room's folder.
+func playsByRoom(t *testing.T) map[string][]string {
+	t.Helper()
+	plays := map[string][]string{}
 	for _, room := range rooms {
 		files, err := filepath.Glob(filepath.Join(room, "testdata", "*.txt"))
 		if err != nil {
@@ -37,7 +34,18 @@ func TestPlays(t *testing.T) {
 	if len(plays) == 0 {
 		t.Fatal("there are no plays")
 	}
-	for room, files := range plays {
+	return plays
+}
+
+// TestPlays performs the plays of all rooms, each scene on a server of its own. To run those of one room, or one play, or
+// one scene:
+//
+//	go test ./internal/app -run TestPlays/roster
+//	go test ./internal/app -run TestPlays/roster/push
+//	go test ./internal/app -run TestPlays/app/rfc6120-close/Who_ends
+func TestPlays(t *testing.T) {
+	t.Parallel()
+	for room, files := range playsByRoom(t) {
 		t.Run(room, func(t *testing.T) {
 			t.Parallel()
 			for _, file := range files {
@@ -47,10 +55,26 @@ func TestPlays(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if err := xmpptest.Perform(t, start(t), file, string(text)); err != nil {
-						t.Fatal(err)
-					}
+					perform(t, file, string(text))
 				})
+			}
+		})
+	}
+}
+
+// perform performs the scenes of a play.
+func perform(t *testing.T, file, text string) {
+	for _, scene := range xmpptest.Scenes(text) {
+		if scene.Title == "" {
+			if err := xmpptest.Perform(t, start(t), file, scene.Text); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		t.Run(scene.Title, func(t *testing.T) {
+			t.Parallel()
+			if err := xmpptest.Perform(t, start(t), file, scene.Text); err != nil {
+				t.Fatal(err)
 			}
 		})
 	}
