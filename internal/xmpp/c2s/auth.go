@@ -12,6 +12,7 @@ import (
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
+	"github.com/kith-im/kith/internal/xmpp/session"
 	"github.com/kith-im/kith/internal/xmpp/stream"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
@@ -222,6 +223,8 @@ func authenticate(ctx context.Context, c *conn, el *xmlstream.Element) (restart 
 // loggedIn notes who the client is.
 func (c *conn) loggedIn(x *exchange) {
 	c.account, c.password = x.account, x.password
+	_, password := sasl.HashOf(x.mechanism)
+	c.logIn = session.LogIn{At: c.srv.Now(), Password: password}
 	c.state |= authenticated
 	c.stream.SetLimits(c.srv.Limits)
 	c.srv.throttle.succeeded(c.stream.RemoteAddr(), x.account.Name)

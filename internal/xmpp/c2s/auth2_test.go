@@ -9,6 +9,7 @@ import (
 
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
+	"github.com/kith-im/kith/internal/xmpp/session"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 	"github.com/kith-im/kith/internal/xmpp/xmpptest"
 )
@@ -337,6 +338,32 @@ func TestOffer(t *testing.T) {
 		}
 		if err := pattern.Match(c.Features, nil); err != nil {
 			t.Errorf("%v\nin %s", err, c.Features.Raw())
+		}
+	})
+}
+
+// The account's home knows whether a device's client has proved that it knows the password.
+func TestLogInOfDevice(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		r := withPassword()
+		r.RequestToken = true
+		at := time.Now()
+		c, welcome := w.login2(r)
+		logIn := func() session.LogIn {
+			t.Helper()
+			list := w.Routers[0].Devices(c.JID.Bare())
+			if len(list) != 1 {
+				t.Fatalf("%d devices", len(list))
+			}
+			return list[0].LogIn
+		}
+		if got := logIn(); !got.Password || !got.At.Equal(at) {
+			t.Errorf("by password: got %+v", got)
+		}
+		time.Sleep(time.Minute)
+		c, _ = w.login2(withToken(welcome.Token))
+		if got := logIn(); got.Password || !got.At.Equal(at.Add(time.Minute)) {
+			t.Errorf("by token: got %+v", got)
 		}
 	})
 }

@@ -63,6 +63,7 @@ func (c *conn) writeStanza(st *stanza.Stanza) error {
 // write before begin.
 func (c *conn) bind(ctx context.Context, full jid.JID) error {
 	s := session.New(c.id, full, c.client, c.stream, session.ClientCredit(), c.kick)
+	s.LogIn = c.logIn
 	b, err := c.srv.Router.Bind(ctx, s)
 	if err != nil {
 		return err // the stream goes on

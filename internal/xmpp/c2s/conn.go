@@ -41,6 +41,7 @@ type conn struct {
 	account  account.Account
 	password []byte // what the account's password was when the log-in began: see stillOpen
 	client   string // id of the user agent (XEP-0388 §2.3); "" where it told none
+	logIn    session.LogIn
 	failures int
 
 	session *session.Session

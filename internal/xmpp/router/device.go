@@ -13,8 +13,9 @@ import (
 
 // A Device is a bound resource as its account's home knows it, on whatever node its connection is.
 type Device struct {
-	JID    jid.JID // full
-	Client string  // the client's own id (XEP-0388 §2.3); "" where it told none
+	JID    jid.JID       // full
+	Client string        // the client's own id (XEP-0388 §2.3); "" where it told none
+	LogIn  session.LogIn // how its client proved who it is
 
 	turn      *turn
 	port      port
@@ -149,10 +150,10 @@ func (r *Router) Bind(ctx context.Context, s *session.Session) (*Binding, error)
 		r.localMu.Lock()
 		r.local[s.ID] = s
 		r.localMu.Unlock()
-		r.links.send(b.home, &Packet{Kind: PacketBind, Session: s.ID, Device: s.JID, Client: s.Client,
+		r.links.send(b.home, &Packet{Kind: PacketBind, Session: s.ID, Device: s.JID, Client: s.Client, LogIn: s.LogIn,
 			Ref: r.links.keepAnswer(func(err error) { done <- err })})
 	} else {
-		d := &Device{JID: s.JID, Client: s.Client, port: localPort{s}}
+		d := &Device{JID: s.JID, Client: s.Client, LogIn: s.LogIn, port: localPort{s}}
 		r.bind(d, func(err error) {
 			b.device = d
 			done <- err

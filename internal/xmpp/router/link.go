@@ -58,6 +58,7 @@ type Packet struct {
 	Session         string
 	Device          jid.JID
 	Client          string
+	LogIn           session.LogIn
 	Stanza          *stanza.Stanza
 	TransitOwner    int64
 	TransitID       archive.ID // 0: there is none
@@ -191,7 +192,7 @@ func (ls *links) take(from Node, p Packet) {
 	r := ls.r
 	switch p.Kind {
 	case PacketBind:
-		d := &Device{JID: p.Device, Client: p.Client, port: remotePort{ls, from, p.Session}}
+		d := &Device{JID: p.Device, Client: p.Client, LogIn: p.LogIn, port: remotePort{ls, from, p.Session}}
 		r.bind(d, func(err error) {
 			answer := &Packet{Kind: PacketBound, Ref: p.Ref}
 			if err != nil {

@@ -75,6 +75,7 @@ type Session struct {
 	ID     string  // unique on this node; runs through all log lines of the connection
 	JID    jid.JID // full
 	Client string  // the client's own id (XEP-0386, XEP-0388); "" where it told none
+	LogIn  LogIn   // set before the session is bound, and not changed
 
 	stream Stream
 
