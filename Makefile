@@ -3,6 +3,7 @@
 export CGO_ENABLED ?= 0
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 30s
+FUZZHOUR ?= 1h
 WEB      := $(shell find web/src web/public web/*.json web/*.html web/*.ts -type f 2>/dev/null)
 
 .PHONY: help run build web test race fuzz lint bench load soak interop e2e
@@ -31,7 +32,7 @@ race:  ## the Go tests of the packages, with the race detector
 	CGO_ENABLED=1 go test -race ./cmd/... ./internal/... ./web
 
 fuzz:  ## every fuzz target for FUZZTIME (30s)
-	@.ci/fuzz $(FUZZTIME)
+	@.ci/fuzz each $(FUZZTIME)
 
 lint: web/node_modules/.package-lock.json  ## gofmt, vet, staticcheck, tsc, oxlint
 	@.ci/test lint
@@ -42,8 +43,9 @@ bench:  ## benchmarks of the packages, with allocations
 load: web  ## what the server costs, beside Prosody where that is installed: the table of doc/performance.md (20 minutes)
 	KITH_SOAK=1 go test -count=1 -timeout 1h -v -run TestLoad ./test/load
 
-soak: web  ## what is longer: chaos, kills, load
+soak: web  ## what is longer: chaos, kills, load, hostile input, and FUZZHOUR (1h) of fuzzing
 	KITH_SOAK=1 go test -count=1 -p 1 -timeout 3h ./internal/... ./test/...
+	@.ci/fuzz total $(FUZZHOUR)
 
 interop: web  ## real peers: slixmpp, profanity, Prosody; skips what is not installed
 	go test -count=1 -p 1 -v ./test/interop/...

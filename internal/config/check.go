@@ -14,6 +14,10 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/jid"
 )
 
+// widestProxies is how many bits a network of proxies must name. A private network may be as wide as 10.0.0.0/8; what is
+// wider holds addresses of strangers.
+const widestProxies = 8
+
 // complete checks every option, brings it into its one form and fills in what follows from others. where names the
 // place of an option for the person who has to mend it.
 func complete(c *Config, where func(key string) string) (problems []error) {
@@ -49,12 +53,23 @@ func complete(c *Config, where func(key string) string) (problems []error) {
 			bad(l.key, "%q is no address to listen on: %v; it should look like :8080 or 127.0.0.1:8080", l.address, err)
 		}
 	}
+	if host, _, err := net.SplitHostPort(c.Listen.Metrics); c.Listen.Metrics != "" {
+		switch {
+		case err != nil || checkAddress(c.Listen.Metrics) != nil:
+			bad("listen.metrics", "%q is no address to listen on; it should look like 127.0.0.1:9464", c.Listen.Metrics)
+		case !isLoopback(host):
+			bad("listen.metrics", "%q can be reached from elsewhere, and profiles are for this machine only; it should look like 127.0.0.1:9464", c.Listen.Metrics)
+		}
+	}
 	if err := c.completeURL(); err != nil {
 		bad("web.url", "%v", err)
 	}
 	for _, p := range c.Web.TrustedProxies {
-		if _, err := parseNetwork(p); err != nil {
+		switch network, err := parseNetwork(p); {
+		case err != nil:
 			bad("web.trusted_proxies", "%q is neither an address like 127.0.0.1 nor a network like 10.1.0.0/16", p)
+		case network.Bits() < widestProxies:
+			bad("web.trusted_proxies", "%q is so wide that visitors could say anything of themselves; name the addresses of the proxies", p)
 		}
 	}
 	switch {

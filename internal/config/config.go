@@ -50,8 +50,9 @@ type Web struct {
 	// Browsers want https for everything but localhost.
 	URL string `toml:"url"`
 
-	// Addresses or networks of the proxies in front of the server, such as "127.0.0.1" or "10.1.0.0/16". What they say
-	// about a visitor's address and about https is believed; nobody else is.
+	// Addresses or networks of the proxies in front of the server, such as "127.0.0.1" or "10.1.0.0/16", and no network
+	// wider than 10.0.0.0/8 or fd00::/8. What they say about a visitor's address and about https is believed; nobody else
+	// is.
 	TrustedProxies []string `toml:"trusted_proxies"`
 }
 
@@ -66,6 +67,11 @@ type Listen struct {
 
 	// Other XMPP apps that begin with TLS at once. "" for none.
 	ClientsTLS string `toml:"clients_tls"`
+
+	// Numbers about the server for Prometheus (at /metrics), and profiles for go tool pprof (at /debug/pprof/): an address
+	// of this machine's loopback and a port, such as 127.0.0.1:9464. Everybody who may run programs on this machine can
+	// read them; nobody else can. "" for none.
+	Metrics string `toml:"metrics"`
 }
 
 // TLS is how the server proves its name to XMPP apps.
