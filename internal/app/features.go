@@ -9,6 +9,7 @@ import (
 	"github.com/kith-im/kith/internal/feature/disco"
 	"github.com/kith-im/kith/internal/feature/entitytime"
 	"github.com/kith-im/kith/internal/feature/invites"
+	"github.com/kith-im/kith/internal/feature/lastactivity"
 	"github.com/kith-im/kith/internal/feature/mam"
 	"github.com/kith-im/kith/internal/feature/ping"
 	"github.com/kith-im/kith/internal/feature/presence"
@@ -29,8 +30,11 @@ func install(r *router.Router, s *services, o Options, landing func(invite.Token
 	register.Install(r, s.db, s.accounts)
 	mam.Install(r, s.archive)
 
-	p := presence.Install(r, o.Log.With("pkg", "presence"), s.contacts)
-	list := roster.Install(r, s.db, o.Log.With("pkg", "roster"), s.contacts, p)
+	lastactivity.Install(r, s.contacts, s.seen, time.Now) // its refusals come before those of presence
+	var list *roster.Roster
+	p := presence.Install(r, o.Log.With("pkg", "presence"), s.contacts, s.seen,
+		func(d *router.Device) bool { return list.Interested(d) })
+	list = roster.Install(r, s.db, o.Log.With("pkg", "roster"), s.contacts, p)
 	s.contacts.OnChange(list.Changed)
 
 	inv := invites.New(s.db, s.invites, s.domain.Domain(), landing)

@@ -20,6 +20,7 @@ import (
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/keyfile"
+	"github.com/kith-im/kith/internal/seen"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 )
 
@@ -32,6 +33,7 @@ type services struct {
 	contacts *contact.Service
 	archive  *archive.Archive
 	invites  *invite.Service
+	seen     *seen.Service
 	signup   *signup.Act
 	removal  *removal.Act
 
@@ -70,13 +72,14 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 		return nil, err
 	}
 	// The accounts come first: rows of the others hang on theirs.
-	if err := s.db.Migrate(ctx, account.Schema(), contact.Schema(), invite.Schema(), archive.Schema()); err != nil {
+	if err := s.db.Migrate(ctx, account.Schema(), contact.Schema(), invite.Schema(), archive.Schema(), seen.Schema()); err != nil {
 		return nil, err
 	}
 	s.accounts = account.New(s.db, account.Options{Domain: c.Domain, Keys: s.keys, Iterations: c.Accounts.Iterations})
 	s.contacts = contact.New(s.db, contact.Options{})
 	s.archive = archive.New(s.db, time.Now)
 	s.invites = invite.New(s.db, invite.Options{Keys: s.keys, Log: log.With("pkg", "invite")})
+	s.seen = seen.New(s.db, seen.Options{Log: log.With("pkg", "seen")})
 	s.signup = &signup.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
 	s.removal = &removal.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
 	return s, nil

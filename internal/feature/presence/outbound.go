@@ -5,6 +5,7 @@ package presence
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/contact"
@@ -19,8 +20,8 @@ import (
 func (p *Presence) checkOut(_ context.Context, t *router.Trip) error {
 	st := t.Stanza
 	switch {
-	case st.Type == probe: // RFC 6121 §4.3: only servers send them
-		return router.ErrDropped
+	case st.Type == probe && st.To.IsZero():
+		return router.ErrDropped // RFC 6121 §4.3: not for clients to send, and no reason for an error
 	case manages(st.Type):
 		if st.To.IsZero() {
 			return stanza.BadRequest
@@ -92,8 +93,8 @@ func (p *Presence) direct(ctx context.Context, t *router.Trip) {
 		delete(*to, st.To)
 	case "":
 		i, err := p.contacts.Get(ctx, t.Owner.ID, st.To)
-		if err == nil && i.State.Has(contact.From) {
-			break // hears of it anyway
+		if err == nil && i.State.Has(contact.From) && t.Device.Available() != nil {
+			break // hears of it anyway (RFC 6121 §4.6.3)
 		}
 		if *to == nil {
 			*to = map[jid.JID]struct{}{}
@@ -175,23 +176,41 @@ func request(q contact.Request, to jid.JID) *stanza.Stanza {
 func (p *Presence) leave(ctx context.Context, d *router.Device, st *stanza.Stanza, account int64) error {
 	before := d.Available()
 	d.SetAvailable(nil)
-	directed := p.directed.Of(d)
-	for a := range *directed { // RFC 6121 §4.6.3
-		p.r.Route(st.Addressed(d.JID, a))
-	}
-	*directed = nil
-	if before == nil {
-		return nil
-	}
-	p.toOwn(d.JID.Bare(), st)
-	subscribers, err := p.contacts.Subscribers(ctx, account)
-	if err != nil {
-		return err
+	var subscribers []jid.JID
+	var err error
+	if before != nil {
+		p.toOwn(d.JID.Bare(), st)
+		p.note(d.JID.Bare(), st, account)
+		subscribers, err = p.contacts.Subscribers(ctx, account)
 	}
 	for _, c := range subscribers {
 		p.r.Route(st.Addressed(d.JID, c))
 	}
-	return nil
+	directed := p.directed.Of(d)
+	for a := range *directed { // RFC 6121 §4.6.3
+		if !slices.Contains(subscribers, a) {
+			p.r.Route(st.Addressed(d.JID, a))
+		}
+	}
+	*directed = nil
+	return err
+}
+
+// note notes when the last available device left, and what it said.
+func (p *Presence) note(bare jid.JID, st *stanza.Stanza, account int64) {
+	for _, d := range p.r.Devices(bare) {
+		if d.Available() != nil {
+			return
+		}
+	}
+	status, ok := st.Child(xmlstream.NSClient, "status")
+	switch {
+	case account == 0: // it was removed
+	case ok:
+		p.seen.Left(account, status.Text())
+	default:
+		p.seen.Left(account, "")
+	}
 }
 
 // ended tells everybody that a device is gone without a word (RFC 6121 §4.5.2).

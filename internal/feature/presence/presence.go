@@ -15,6 +15,7 @@ import (
 
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/seen"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
@@ -39,17 +40,27 @@ type Contacts interface {
 	Inbound(tx *db.Tx, owner contact.Owner, peer jid.JID, t contact.Type, raw string) (contact.Verdict, error)
 }
 
-// Presence is the feature.
-type Presence struct {
-	r        *router.Router
-	log      *slog.Logger
-	contacts Contacts
-	directed router.Slot[map[jid.JID]struct{}] // to whom the device has sent its presence by name
+// Seen remembers when somebody was there last; *seen.Service implements it.
+type Seen interface {
+	Left(account int64, status string)
+	Last(ctx context.Context, account int64) (seen.Last, error)
 }
 
-// Install hangs presence into r.
-func Install(r *router.Router, log *slog.Logger, c Contacts) *Presence {
-	p := &Presence{r, log, c, router.NewSlot[map[jid.JID]struct{}](r)}
+// Presence is the feature.
+type Presence struct {
+	r          *router.Router
+	log        *slog.Logger
+	contacts   Contacts
+	seen       Seen
+	interested func(*router.Device) bool
+	directed   router.Slot[map[jid.JID]struct{}] // to whom the device has sent its presence by name
+}
+
+// Install hangs presence into r. interested tells whether a device has asked for the contact list (RFC 6121 §2.2); it is
+// called in turns only.
+func Install(r *router.Router, log *slog.Logger, c Contacts, s Seen, interested func(*router.Device) bool) *Presence {
+	p := &Presence{r, log, c, s, interested, router.NewSlot[map[jid.JID]struct{}](r)}
+	r.OnScreen(router.Inbound, p.screen)
 	r.OnPresence(router.Outbound, router.Check, p.checkOut)
 	r.OnPresence(router.Outbound, router.Store, p.storeOut)
 	r.OnPresence(router.Outbound, router.Deliver, p.deliverOut)
@@ -123,11 +134,23 @@ func (p *Presence) Removed(account jid.JID, was contact.Item) {
 	}
 }
 
-// hide tells somebody that the account's devices are gone (RFC 6121 §3.2.2, §3.3.3).
+// hide tells somebody that the account's devices are gone (RFC 6121 §3.2.2, §3.3.3), and forgets what was sent to them
+// by name: the end of a subscription takes precedence (RFC 6121 §4.6.1). from is bare.
 func (p *Presence) hide(account, from jid.JID) {
 	for _, d := range p.r.Devices(account) {
-		if d.Available() != nil {
+		told := d.Available() != nil
+		if told {
 			p.r.Route(gone(d).Addressed(d.JID, from))
+		}
+		directed := *p.directed.Of(d)
+		for a := range directed {
+			if a.Bare() != from {
+				continue
+			}
+			if a != from || !told {
+				p.r.Route(gone(d).Addressed(d.JID, a))
+			}
+			delete(directed, a)
 		}
 	}
 }

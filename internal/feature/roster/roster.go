@@ -44,12 +44,19 @@ type Roster struct {
 	log      *slog.Logger
 	contacts Contacts
 	presence Presence
-	asked    router.Slot[bool] // the device has asked for the list: it is interested (RFC 6121 §2.2)
+	known    router.Slot[known]
+}
+
+// known is what a device knows of the list.
+type known struct {
+	Asked   bool  // for the list: it is interested (RFC 6121 §2.2)
+	Version int64 // what it was told last: pushes come in order, and each once (RFC 6121 §2.6.3)
+	behind  bool  // it is about to be told what is new since the version that it came with
 }
 
 // Install hangs the contact list into r.
 func Install(r *router.Router, d *db.DB, log *slog.Logger, c Contacts, p Presence) *Roster {
-	x := &Roster{r, d, log, c, p, router.NewSlot[bool](r)}
+	x := &Roster{r, d, log, c, p, router.NewSlot[known](r)}
 	r.Advertise(router.Server, ns)
 	r.HandleIQ(router.Self, "get", ns, "query", x.get)
 	r.HandleIQ(router.Self, "set", ns, "query", x.set)
@@ -77,23 +84,24 @@ func (x *Roster) get(ctx context.Context, q *router.Request) (xmlstream.Raw, err
 	if q.Device == nil {
 		return "", stanza.Forbidden
 	}
-	*x.asked.Of(q.Device) = true
+	k := x.known.Of(q.Device)
+	k.Asked = true
 	if q.Payload.HasAttr("ver") {
 		since, err := strconv.ParseInt(q.Payload.Attr("ver"), 10, 64)
 		if err != nil {
 			since = -1 // empty, or not one of ours: the whole list, and its version
 		}
-		changes, _, full, err := x.contacts.Changes(ctx, q.Owner.ID, since)
+		changes, version, full, err := x.contacts.Changes(ctx, q.Owner.ID, since)
 		if err != nil {
 			return "", err
 		}
 		if !full {
-			x.r.Do(q.Account, func(ctx context.Context) { // after the answer
-				for _, c := range changes {
-					c.Owner = contact.Owner{ID: q.Owner.ID, JID: q.Account}
-					x.push(ctx, c, q.Device)
-				}
-			})
+			k.Version = version
+			if len(changes) > 0 {
+				k.behind = true
+				owner := contact.Owner{ID: q.Owner.ID, JID: q.Account}
+				x.r.Do(q.Account, func(ctx context.Context) { x.catchUp(ctx, q.Device, owner, since) }) // after the answer
+			}
 			return "", nil
 		}
 	}
@@ -101,11 +109,10 @@ func (x *Roster) get(ctx context.Context, q *router.Request) (xmlstream.Raw, err
 	if err != nil {
 		return "", err
 	}
+	k.Version = version
 	var b xmlstream.Builder
 	b.Start(ns, "query")
-	if q.Payload.HasAttr("ver") {
-		b.Attr("ver", strconv.FormatInt(version, 10))
-	}
+	b.Attr("ver", strconv.FormatInt(version, 10)) // RFC 6121 §2.6.3: asked for or not
 	for _, i := range items {
 		item(&b, i)
 	}
@@ -192,11 +199,31 @@ func read(query xmlstream.Node) (i contact.Item, remove bool, err error) {
 	return i, el.Attr("subscription") == "remove", nil
 }
 
+// catchUp pushes what changed after version since, also what did so after the answer to who asked (RFC 6121 §2.6.3).
+func (x *Roster) catchUp(ctx context.Context, d *router.Device, owner contact.Owner, since int64) {
+	k := x.known.Of(d)
+	k.behind = false
+	changes, version, full, err := x.contacts.Changes(ctx, owner.ID, since)
+	if err != nil || full {
+		x.log.ErrorContext(ctx, "push what is new", "full", full, "err", err) // it asks again when it comes again
+		return
+	}
+	k.Version = version
+	for _, c := range changes {
+		c.Owner = owner
+		x.push(ctx, c, d)
+	}
+}
+
+// Interested reports whether the device has asked for the list (RFC 6121 §2.2). It is called in the turn of its account.
+func (x *Roster) Interested(d *router.Device) bool { return x.known.Of(d).Asked }
+
 // Changed pushes a change to the owner's devices. It is for contact.Service.OnChange.
 func (x *Roster) Changed(c contact.Change) {
 	x.r.Do(c.Owner.JID, func(ctx context.Context) {
 		for _, d := range x.r.Devices(c.Owner.JID) {
-			if *x.asked.Of(d) {
+			if k := x.known.Of(d); k.Asked && !k.behind && c.Version > k.Version {
+				k.Version = c.Version
 				x.push(ctx, c, d)
 			}
 		}

@@ -217,6 +217,7 @@ func TestReplaced(t *testing.T) {
 // TestRequests holds how requests between devices end (RFC 6120 §8.2.3, RFC 6121 §8.5.3.2.3).
 func TestRequests(t *testing.T) {
 	routertest.Each(t, func(w *routertest.World) {
+		w.Friends("juliet", "romeo") // what a stranger asks does not reach a device
 		juliet, romeo := w.Bind("juliet/a"), w.Bind("romeo/desk")
 		juliet.Manage()
 		romeo.Sendf(`<iq to="juliet@/gone" type="get" id="1"><ping xmlns="urn:xmpp:ping"/></iq>`)
@@ -241,6 +242,7 @@ func TestRequests(t *testing.T) {
 // recorded or not (RFC 6120 §10.1).
 func TestOrder(t *testing.T) {
 	routertest.Each(t, func(w *routertest.World) {
+		w.Friends("juliet", "romeo")
 		juliet, romeo := w.Come("juliet/a", 0), w.Bind("romeo/desk")
 		const n = 200
 		for i := range n {

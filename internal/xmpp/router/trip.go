@@ -128,6 +128,9 @@ func (t *turn) begin(ctx context.Context, trip *Trip) (err error) {
 	trip.Owner, err = t.r.Accounts.Lookup(ctx, t.addr.Local())
 	switch {
 	case errors.Is(err, account.ErrUnknown) || err == nil && trip.Owner.Disabled && trip.Side == Inbound:
+		if st := trip.Stanza; st.Kind == stanza.Presence && st.Type == "probe" { // as an account that does not know who asks
+			trip.Route(stanza.New(stanza.Presence, "unsubscribed", st.ID, t.addr, st.From.Bare()))
+		}
 		return nobody(trip.Stanza)
 	case err != nil:
 		return fmt.Errorf("look up account: %w", err)

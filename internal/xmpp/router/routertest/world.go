@@ -29,6 +29,7 @@ import (
 	"github.com/kith-im/kith/internal/feature/presence"
 	"github.com/kith-im/kith/internal/feature/roster"
 	"github.com/kith-im/kith/internal/keyfile"
+	"github.com/kith-im/kith/internal/seen"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/session"
@@ -73,7 +74,7 @@ func Each(t *testing.T, f func(w *World)) {
 func Open(t *testing.T, path string, routers int) *World {
 	t.Helper()
 	w := &World{T: t}
-	w.DB = dbtest.Open(t, path, account.Schema(), contact.Schema(), archive.Schema())
+	w.DB = dbtest.Open(t, path, account.Schema(), contact.Schema(), archive.Schema(), seen.Schema())
 	keys, err := keyfile.Load(path + ".key")
 	if err != nil {
 		t.Fatal(err)
@@ -96,8 +97,10 @@ func Open(t *testing.T, path string, routers int) *World {
 			o.Peers = c
 		}
 		r := router.New(o)
-		p := presence.Install(r, o.Log, w.Contacts)
-		list := roster.Install(r, w.DB, o.Log, w.Contacts, p)
+		var list *roster.Roster
+		p := presence.Install(r, o.Log, w.Contacts, seen.New(w.DB, seen.Options{}),
+			func(d *router.Device) bool { return list.Interested(d) })
+		list = roster.Install(r, w.DB, o.Log, w.Contacts, p)
 		w.Contacts.OnChange(func(c contact.Change) {
 			if w.home(c.Owner.JID) == i {
 				list.Changed(c)
