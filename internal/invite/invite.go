@@ -38,6 +38,8 @@ var (
 	ErrRevoked = errors.New("invite: revoked")
 	// ErrName says that the invitation is for another name.
 	ErrName = errors.New("invite: for another name")
+	// ErrKept says that a name is kept for somebody who was invited.
+	ErrKept = errors.New("invite: name is kept")
 	// ErrTooMany says that a person has as many open invitations as one may have.
 	ErrTooMany = errors.New("invite: too many open invitations")
 	// ErrRequest says that an invitation like this cannot be made.
@@ -107,17 +109,25 @@ func (i Invite) Err(now time.Time) error {
 	return nil
 }
 
-// URI returns the link that XMPP apps open, for the accounts of domain.
+// URI returns the link that XMPP apps open, for the accounts of domain. That of a contact adds the inviter, and makes an
+// account for who has none; one that is for a name can only make the account.
 func (i Invite) URI(domain string, t Token) string {
-	person := func(name string) string { return "xmpp:" + url.PathEscape(name) + "@" + domain } // RFC 5122 §2.2
-	switch {
-	case i.Kind == Contact:
-		return person(i.InviterName) + "?roster;preauth=" + string(t) + ";ibr=y" // XEP-0445 §2.3
-	case i.Name != "":
-		return person(i.Name) + "?register;preauth=" + string(t) // XEP-0445 §2.1
+	if i.Kind == Contact && i.Name == "" {
+		return person(i.InviterName, domain) + "?roster;preauth=" + string(t) + ";ibr=y" // XEP-0445 §2.3
+	}
+	return i.SignUpURI(domain, t)
+}
+
+// SignUpURI returns the link that makes an account in XMPP apps, whatever else the invitation gives.
+func (i Invite) SignUpURI(domain string, t Token) string {
+	if i.Name != "" {
+		return person(i.Name, domain) + "?register;preauth=" + string(t) // XEP-0445 §2.1
 	}
 	return "xmpp:" + domain + "?register;preauth=" + string(t) // XEP-0445 §2.2
 }
+
+// person is the address of an account as an address of the Web (RFC 5122 §2.2).
+func person(name, domain string) string { return "xmpp:" + url.PathEscape(name) + "@" + domain }
 
 // Options say how invitations are kept.
 type Options struct {

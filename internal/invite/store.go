@@ -28,11 +28,17 @@ func scan(row interface{ Scan(...any) error }) (i Invite, err error) {
 	return i, nil
 }
 
-// Create makes an invitation and returns it with its token. It returns ErrRequest where r breaks a bound, and
-// ErrTooMany where the inviter has 100 open invitations. Whether the inviter may invite is for the caller to know.
+// Create makes an invitation and returns it with its token. It returns ErrRequest where r breaks a bound, ErrTooMany
+// where the inviter has 100 open invitations, and ErrKept where another open one keeps the name. Whether the inviter may
+// invite, and whether the name is free otherwise, is for the caller to know.
 func (s *Service) Create(tx *db.Tx, r Request) (Invite, Token, error) {
 	if err := r.complete(); err != nil {
 		return Invite{}, "", err
+	}
+	if kept, err := s.KeptBy(tx, r.Name); err != nil {
+		return Invite{}, "", err
+	} else if kept != 0 {
+		return Invite{}, "", ErrKept
 	}
 	if r.Inviter != 0 {
 		const open = `SELECT COUNT(*) FROM invite WHERE inviter = $1 AND ended_at = 0 AND expires_at > $2` // by invite_inviter
@@ -142,15 +148,29 @@ func (s *Service) Check(tx db.Querier, t Token) (Invite, error) {
 	return i, i.Err(s.now())
 }
 
+// KeptBy returns the id of the open invitation that keeps a name for who was invited (XEP-0401 §6.2), 0 where none does.
+func (s *Service) KeptBy(tx db.Querier, name string) (id int64, err error) {
+	if name == "" {
+		return 0, nil
+	}
+	const q = `SELECT id FROM invite WHERE name = $1 AND name <> '' AND ended_at = 0 AND expires_at > $2 LIMIT 1` // by invite_name
+	err = tx.QueryRow(q, name, s.now().UnixMicro()).Scan(&id)
+	if err != nil && !errors.Is(err, db.ErrNoRows) {
+		return 0, fmt.Errorf("look for a name that is kept: %w", err)
+	}
+	return id, nil
+}
+
 // By says who redeems an invitation.
 type By struct {
-	ID   int64  // account
-	Name string // localpart, normalised
+	ID    int64     // account; 0: one of another server
+	Name  string    // localpart, normalised; of an account of another server its bare address
+	Since time.Time // when the invitation was found good: whether it has expired is judged by then; zero: now
 }
 
 // Redeem counts one use of the invitation of t, by an account that exists or is made in the same act, and returns it.
 // It returns ErrUnknown, ErrRevoked, ErrUsed, ErrExpired, ErrName where the invitation is for another name, and
-// ErrUsed where by has used it before. With an error the whole act must fail.
+// ErrUsed where by has used it before; then nothing has changed.
 func (s *Service) Redeem(tx *db.Tx, t Token, by By) (Invite, error) {
 	id, ok := s.id(t)
 	if !ok {
@@ -158,28 +178,40 @@ func (s *Service) Redeem(tx *db.Tx, t Token, by By) (Invite, error) {
 	}
 	const q = `
 		UPDATE invite SET uses = uses + 1, ended_at = CASE WHEN uses + 1 >= max_uses THEN $2 ELSE 0 END
-		WHERE id = $1 AND uses < max_uses AND expires_at > $2 AND NOT revoked AND name IN ('', $3)
+		WHERE id = $1 AND uses < max_uses AND expires_at > $3 AND NOT revoked AND name IN ('', $4)
+		AND NOT EXISTS (SELECT 1 FROM invite_use WHERE invite = $1 AND account = $5)
 		RETURNING ` + columns
-	now := s.now().UnixMicro()
-	i, err := scan(tx.QueryRow(q, id, now, by.Name))
+	now, since := s.now(), by.Since
+	if since.IsZero() {
+		since = now
+	}
+	i, err := scan(tx.QueryRow(q, id, now.UnixMicro(), since.UnixMicro(), by.Name, by.ID))
 	if errors.Is(err, ErrUnknown) {
-		if _, err := s.Check(tx, t); err != nil {
-			return Invite{}, err
-		}
-		return Invite{}, ErrName
+		return Invite{}, s.whyNot(tx, id, by.Name, since)
 	}
-	if err != nil {
-		return Invite{}, err
+	if err != nil || by.ID == 0 {
+		return i, err
 	}
-	const use = `INSERT INTO invite_use (invite, account, used_at) VALUES ($1, $2, $3) ON CONFLICT (invite, account) DO NOTHING RETURNING invite`
-	err = tx.QueryRow(use, id, by.ID, now).Scan(&id)
-	if errors.Is(err, db.ErrNoRows) {
-		return Invite{}, ErrUsed
-	}
-	if err != nil {
+	const use = `INSERT INTO invite_use (invite, account, used_at) VALUES ($1, $2, $3)`
+	if _, err := tx.Exec(use, id, by.ID, now.UnixMicro()); err != nil {
 		return Invite{}, fmt.Errorf("note use of invitation: %w", err)
 	}
 	return i, nil
+}
+
+// whyNot says why the invitation id could not be redeemed.
+func (s *Service) whyNot(tx *db.Tx, id int64, name string, since time.Time) error {
+	i, err := scan(tx.QueryRow(`SELECT `+columns+` FROM invite WHERE id = $1`, id))
+	if err == nil {
+		err = i.Err(since)
+	}
+	switch {
+	case err != nil:
+		return err
+	case i.Name != "" && i.Name != name:
+		return ErrName
+	}
+	return ErrUsed // by the same one
 }
 
 // Revoke takes an invitation back. It returns ErrUnknown where there is none of id, and nothing happens where it has

@@ -3,6 +3,10 @@
 // Package signup brings people in: the account, the use of the invitation, and the contacts of both sides, in one
 // write, all or nothing.
 //
+// An invitation counts as long as who made it could still make one like it: not when its inviter is gone, locked or made
+// Limited, and one that makes an admin not when its inviter is no admin any more. A name that an open invitation keeps
+// is given to who comes by that invitation only (XEP-0401 v0.6.0 §6.2).
+//
 // Everything that creates an account calls Do: the sign-up page, registration in an app, the command line. What the
 // services have to tell (roster pushes, a new account) they tell by themselves after the commit.
 package signup
@@ -11,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/contact"
@@ -33,6 +38,7 @@ type Request struct {
 	Name     string
 	Password string
 	Token    invite.Token // "" where an admin makes the account without an invitation
+	Since    time.Time    // when Look found the invitation good: it may have expired meanwhile; zero: now
 	Role     account.Role // where Token is "", else the invitation says it
 	Code     bool         // make a one-time code, by which a browser logs in at once
 }
@@ -51,7 +57,7 @@ func (a *Act) Do(ctx context.Context, r Request) (Result, error) {
 	// What can be refused is refused before the costly part; the act looks again.
 	role := r.Role
 	if r.Token != "" {
-		inv, err := a.Invites.Look(ctx, r.Token)
+		inv, err := a.look(ctx, r.Token, r.Since)
 		if err != nil {
 			return Result{}, err
 		}
@@ -79,16 +85,19 @@ func (a *Act) Do(ctx context.Context, r Request) (Result, error) {
 func (a *Act) do(tx *db.Tx, r Request, role account.Role, password account.Password, res *Result) (err error) {
 	var inv invite.Invite
 	if r.Token != "" {
-		if inv, res.Inviter, err = a.check(tx, r.Token); err != nil {
+		if inv, res.Inviter, err = a.check(tx, r.Token, r.Since); err != nil {
 			return err
 		}
 		role = account.Role(inv.Role)
+	}
+	if err := a.unkept(tx, r.Name, inv.ID); err != nil {
+		return err
 	}
 	if res.Account, err = a.Accounts.Create(tx, r.Name, password, role); err != nil {
 		return err
 	}
 	if r.Token != "" {
-		by := invite.By{ID: res.Account.ID, Name: res.Account.Name}
+		by := invite.By{ID: res.Account.ID, Name: res.Account.Name, Since: r.Since}
 		if _, err := a.Invites.Redeem(tx, r.Token, by); err != nil {
 			return err
 		}
@@ -109,10 +118,27 @@ func (a *Act) do(tx *db.Tx, r Request, role account.Role, password account.Passw
 	return err
 }
 
-// check returns the invitation of t if it counts, and who made it. One whose inviter is gone or locked does not, nor
-// does the first admin's once there is an admin.
-func (a *Act) check(tx *db.Tx, t invite.Token) (inv invite.Invite, inviter account.Account, err error) {
-	if inv, err = a.Invites.Check(tx, t); err != nil {
+// Look returns the invitation of a token by which somebody can sign up now. It returns the errors of package invite,
+// with the invitation where there is one.
+func (a *Act) Look(ctx context.Context, t invite.Token) (invite.Invite, error) {
+	return a.look(ctx, t, time.Time{})
+}
+
+func (a *Act) look(ctx context.Context, t invite.Token, since time.Time) (inv invite.Invite, err error) {
+	err = a.DB.Read(ctx, func(tx *db.ReadTx) error {
+		inv, _, err = a.check(tx, t, since)
+		return err
+	})
+	return inv, err
+}
+
+// check returns the invitation of t and who made it, with an error where it does not count.
+func (a *Act) check(tx db.Querier, t invite.Token, since time.Time) (inv invite.Invite, inviter account.Account, err error) {
+	inv, err = a.Invites.Check(tx, t)
+	if errors.Is(err, invite.ErrExpired) && !since.IsZero() {
+		err = inv.Err(since)
+	}
+	if err != nil {
 		return inv, inviter, err
 	}
 	if inv.FirstAdmin {
@@ -128,10 +154,31 @@ func (a *Act) check(tx *db.Tx, t invite.Token) (inv invite.Invite, inviter accou
 		return inv, inviter, nil
 	}
 	inviter, err = a.Accounts.Get(tx, inv.Inviter)
-	if errors.Is(err, account.ErrUnknown) || err == nil && inviter.Disabled {
+	if errors.Is(err, account.ErrUnknown) || err == nil && !mayInvite(inviter, account.Role(inv.Role)) {
 		return inv, inviter, invite.ErrRevoked
 	}
 	return inv, inviter, err
+}
+
+// mayInvite reports whether an account may bring in people of a role.
+func mayInvite(who account.Account, role account.Role) bool {
+	if who.Disabled || who.Role == account.Limited {
+		return false
+	}
+	return role != account.Admin || who.Role == account.Admin
+}
+
+// unkept returns account.ErrTaken where a name is kept by another invitation than that of id.
+func (a *Act) unkept(tx *db.Tx, name string, id int64) error {
+	j, err := jid.New(name, a.Domain, "")
+	if err != nil {
+		return nil // no account can be called so, and Create says why
+	}
+	kept, err := a.Invites.KeptBy(tx, j.Local())
+	if err == nil && kept != 0 && kept != id {
+		err = account.ErrTaken
+	}
+	return err
 }
 
 func (a *Act) befriend(tx *db.Tx, newcomer, inviter account.Account) error {
