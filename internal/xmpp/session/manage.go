@@ -24,7 +24,11 @@ type window struct {
 // full reports whether there is no room for one more: an old one is not safe yet, though later ones are through.
 func (w *window) full() bool { return w.read-w.run >= uint32(len(w.safe)*64) }
 
+// mark notes that n is safe. It may be told of one more than once.
 func (w *window) mark(n uint32) {
+	if n-w.run-1 >= w.read-w.run {
+		return // it was
+	}
 	bits := uint32(len(w.safe) * 64)
 	w.safe[n%bits/64] |= 1 << (n % 64)
 	for w.run != w.read {
@@ -38,16 +42,24 @@ func (w *window) mark(n uint32) {
 	}
 }
 
+// has reports whether n, which comes after the run, is safe.
+func (w *window) has(n uint32) bool {
+	return w.safe[n%uint32(len(w.safe)*64)/64]&(1<<(n%64)) != 0
+}
+
 // Enable turns on stream management and reports whether it was off (XEP-0198 §3). What is read from now on
 // counts, and so does what is queued behind the answer. enabled is "" where the answer went out already
 // (XEP-0386: nothing else did).
-func (s *Session) Enable(enabled xmlstream.Raw) bool {
+func (s *Session) Enable(enabled xmlstream.Raw) bool { return s.EnableResumption(enabled, Key{}) }
+
+// EnableResumption is Enable for a session that may be resumed by what k is the key of (XEP-0198 §5).
+func (s *Session) EnableResumption(enabled xmlstream.Raw, k Key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.managed || s.ended {
 		return false
 	}
-	s.managed = true
+	s.managed, s.key = true, k
 	if enabled == "" {
 		s.counting = true
 		return true
@@ -81,11 +93,26 @@ func (s *Session) Acknowledged(h uint32) error {
 		s.mu.Unlock()
 		return nil // too late: what it had not said to have is lost
 	}
-	n := h - (s.sent - uint32(len(s.unacked)))
-	if n > uint32(len(s.unacked)) {
-		err := &AckError{H: h, Sent: s.sent}
+	taken, err := s.acknowledge(h)
+	if err != nil {
 		s.mu.Unlock()
 		return err
+	}
+	s.asking = false
+	again := !s.ended && len(s.queue) == 0 && s.asks()
+	s.mu.Unlock()
+	tell(taken)
+	if again {
+		s.SendRaw(request)
+	}
+	return nil
+}
+
+// acknowledge returns what the peer has taken when it has taken h. mu is held.
+func (s *Session) acknowledge(h uint32) ([]item, error) {
+	n := h - (s.sent - uint32(len(s.unacked)))
+	if n > uint32(len(s.unacked)) {
+		return nil, &AckError{H: h, Sent: s.sent}
 	}
 	taken := s.unacked[:n]
 	s.unacked = s.unacked[n:]
@@ -95,19 +122,16 @@ func (s *Session) Acknowledged(h uint32) error {
 	if len(s.unacked) == 0 {
 		s.unacked = nil
 	}
-	s.asking = false
-	again := !s.ended && len(s.queue) == 0 && s.asks()
-	s.mu.Unlock()
+	return taken, nil
+}
 
+// tell says that what was acknowledged is taken. mu is not held.
+func tell(taken []item) {
 	for _, it := range taken {
 		if it.fate != nil {
 			it.fate.Taken()
 		}
 	}
-	if again {
-		s.SendRaw(request)
-	}
-	return nil
 }
 
 // Requested answers the peer's <r/> at once with what is safe by now; if that lags behind what was read, one
@@ -141,14 +165,14 @@ type Origin struct {
 }
 
 // Accept numbers a stanza of size bytes that was read, and waits until the stream has credit for it. It
-// returns nil where the session ended.
+// returns nil where the session has ended or sleeps: the stanza was not read.
 func (s *Session) Accept(size int) *Origin {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !s.ended && s.held > 0 && (s.held >= s.credit.Stanzas || s.heldBytes+size > s.credit.Bytes || s.in.full()) {
+	for !s.ended && s.stream != nil && s.held > 0 && (s.held >= s.credit.Stanzas || s.heldBytes+size > s.credit.Bytes || s.in.full()) {
 		s.room.Wait()
 	}
-	if s.ended {
+	if s.ended || s.stream == nil {
 		return nil
 	}
 	s.held++
@@ -163,13 +187,22 @@ func (s *Session) Accept(size int) *Origin {
 
 // Safe says that the stanza may be acknowledged: it is on disk, or was handed on, or its error is queued.
 func (o *Origin) Safe() {
-	if !o.flag {
-		return
+	if o.flag {
+		o.s.Safe(o.n)
 	}
-	s := o.s
+}
+
+// Count returns the stanza's session and its number in it; false where it has none, or the session cannot be resumed,
+// so that nobody will ever ask.
+func (o *Origin) Count() (*Session, uint32, bool) { return o.s, o.n, o.flag && o.s.key != (Key{}) }
+
+// Safe says of several stanzas what Origin.Safe says of one. It may be said more than once.
+func (s *Session) Safe(numbers ...uint32) {
 	s.mu.Lock()
 	full := s.in.full()
-	s.in.mark(o.n)
+	for _, n := range numbers {
+		s.in.mark(n)
+	}
 	if full {
 		s.room.Broadcast()
 	}
@@ -184,6 +217,24 @@ func (o *Origin) Safe() {
 	}
 }
 
+// Certain is what H would be if the stanzas with these numbers, which grow, were safe as well. It is never more.
+func (s *Session) Certain(numbers []uint32) uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.in.run
+	for h != s.in.read {
+		next := h + 1
+		for len(numbers) > 0 && int32(numbers[0]-next) < 0 {
+			numbers = numbers[1:]
+		}
+		if !s.in.has(next) && (len(numbers) == 0 || numbers[0] != next) {
+			break
+		}
+		h = next
+	}
+	return h
+}
+
 // Through gives the stanza's credit back: the last of its trips is through.
 func (o *Origin) Through() {
 	s := o.s
@@ -194,9 +245,9 @@ func (o *Origin) Through() {
 	s.mu.Unlock()
 }
 
-// Settle waits until every stanza that was read is through, or done is closed. Nothing may be accepted
-// meanwhile.
-func (s *Session) Settle(done <-chan struct{}) {
+// Settle waits until every stanza that was read is through, or done is closed, and reports whether all are safe.
+// Nothing may be accepted meanwhile.
+func (s *Session) Settle(done <-chan struct{}) bool {
 	stop := make(chan struct{})
 	defer close(stop)
 	go func() { // ends with Settle
@@ -213,9 +264,10 @@ func (s *Session) Settle(done <-chan struct{}) {
 	for s.held > 0 && !s.ended {
 		select {
 		case <-done:
-			return
+			return s.in.run == s.in.read
 		default:
 		}
 		s.room.Wait()
 	}
+	return s.in.run == s.in.read
 }

@@ -12,6 +12,9 @@
 // than its stanzas find their way is not read. A stanza is marked safe when it may be acknowledged, in any
 // order; h is the end of the unbroken run (XEP-0198 §4).
 //
+// A session may outlive its stream (sleep.go): Detach lets it sleep, Attach gives it another stream, and Save and
+// Restore take it over a restart of the server. Its counters and its queue stay as they were.
+//
 // A Session is safe for concurrent use. It knows no router and no storage.
 package session
 
@@ -67,7 +70,8 @@ type item struct {
 	stanza  *stanza.Stanza
 	raw     xmlstream.Raw
 	fate    Fate
-	enables bool // raw is <enabled/>: what follows it counts
+	at      int64 // when it was queued, in ms since 1970; 0 where the session cannot be resumed
+	enables bool  // raw is <enabled/>: what follows it counts
 }
 
 // A Session is one bound device on the node that holds its connection.
@@ -77,20 +81,21 @@ type Session struct {
 	Client string  // the client's own id (XEP-0386, XEP-0388); "" where it told none
 	LogIn  LogIn   // set before the session is bound, and not changed
 
-	stream Stream
-
 	mu       sync.Mutex // guards what follows
-	room     *sync.Cond // credit came back, the session ended, or everything became safe
+	stream   Stream     // nil: it sleeps
+	room     *sync.Cond // credit came back, the session ended or sleeps, or everything became safe
 	queue    []item
-	bytes    int // of queue
-	started  bool
+	bytes    int  // of queue
+	known    bool // its client knows that it is bound
+	started  bool // its client knows that this stream is the session's
 	flushing bool
 	ended    bool
 	replaced bool        // Abandon was called
-	kicked   func(*Kick) // what ends the stream; nil once used
+	kicked   func(*Kick) // what ends it; nil once used
 	idle     chan struct{}
 
 	// XEP-0198 §4
+	key       Key    // XEP-0198 §5; zero: it cannot be resumed
 	managed   bool   // what is read counts
 	counting  bool   // what is written counts: <enabled/> has been taken from the queue
 	unacked   []item // written or being written, in order; only while counting
@@ -121,7 +126,13 @@ func ClientCredit() Credit { return Credit{Stanzas: 256, Bytes: 1 << 20} }
 // New returns a session that will write to s from Start on; what is sent before waits. kick is called at most
 // once, on a goroutine of its own, when the server wants the stream closed; it must lead to End.
 func New(id string, full jid.JID, client string, s Stream, c Credit, kick func(*Kick)) *Session {
-	x := &Session{ID: id, JID: full, Client: client, stream: s, credit: c, kicked: kick}
+	x := newSession(id, full, client, c, kick)
+	x.stream = s
+	return x
+}
+
+func newSession(id string, full jid.JID, client string, c Credit, kick func(*Kick)) *Session {
+	x := &Session{ID: id, JID: full, Client: client, credit: c, kicked: kick}
 	words := 1 // a power of two, so that numbers may wrap around
 	for words*64 < c.Stanzas {
 		words *= 2
@@ -131,10 +142,10 @@ func New(id string, full jid.JID, client string, s Stream, c Credit, kick func(*
 	return x
 }
 
-// Start lets the session write: its client has been told that it is bound.
+// Start lets the session write: its client has been told that it is bound, or that it is resumed.
 func (s *Session) Start() {
 	s.mu.Lock()
-	s.started = true
+	s.known, s.started = true, true
 	s.wake()
 	s.mu.Unlock()
 }
@@ -149,133 +160,34 @@ func (s *Session) SendRaw(raw xmlstream.Raw) { s.push(item{raw: raw}, len(raw)) 
 
 func (s *Session) push(it item, size int) {
 	s.mu.Lock()
-	if s.ended || s.replaced {
+	st := s.stream
+	if s.ended || s.replaced || st == nil && it.stanza == nil { // what is no stanza is for one stream
 		s.mu.Unlock()
 		if it.fate != nil {
 			it.fate.Lost()
 		}
 		return
 	}
+	if s.key != (Key{}) {
+		it.at = time.Now().UnixMilli()
+	}
 	s.queue = append(s.queue, it)
 	s.bytes += size
 	full := len(s.queue) > maxQueue || s.bytes > maxQueueBytes ||
-		len(s.unacked) > maxUnacked || s.unackedIn > maxUnackedMem
+		len(s.unacked) > maxUnacked || s.unackedIn > maxUnackedMem || st == nil && !s.mayRest()
 	s.wake()
 	s.mu.Unlock()
-	if full {
+	switch {
+	case !full:
+	case st == nil:
+		s.Kick(&Kick{Condition: "resource-constraint"}) // it holds more than what is worth resuming
+	default:
 		// The device does not read: what it misses waits for it elsewhere (Fate.Lost).
-		s.stream.Cut()
+		st.Cut()
 	}
 }
 
-// wake starts the flusher if there is work and none runs. mu is held. End waits for it.
-func (s *Session) wake() {
-	if s.started && !s.flushing && len(s.queue) > 0 {
-		s.flushing = true
-		go s.flush()
-	}
-}
-
-// flush writes the queue until it is empty or the stream fails. One runs at a time.
-func (s *Session) flush() {
-	list := make([]*stanza.Stanza, 0, 8)
-	for {
-		s.mu.Lock()
-		if len(s.queue) == 0 || s.ended {
-			s.flushing = false
-			if len(s.queue) == 0 {
-				s.queue, s.bytes = nil, 0
-			}
-			if s.idle != nil {
-				close(s.idle)
-				s.idle = nil
-			}
-			s.mu.Unlock()
-			return
-		}
-		var batch []item
-		var size int
-		batch, list, size = s.next(list[:0])
-		var extra []xmlstream.Raw
-		if len(list) == 0 {
-			extra = append(extra, batch[0].raw)
-		}
-		managed := s.counting
-		if managed && len(list) > 0 {
-			s.unacked = append(s.unacked, batch...)
-			s.unackedIn += size
-			s.sent += uint32(len(list))
-		}
-		s.counting = s.counting || batch[0].enables
-		if len(s.queue) == 0 && s.asks() {
-			extra = append(extra, request)
-		}
-		s.mu.Unlock()
-
-		if !s.write(list, extra) {
-			s.mu.Lock()
-			if !managed || len(list) == 0 {
-				// Back into the queue: End tells their fates.
-				s.queue = append(batch, s.queue...)
-			}
-			s.flushing = false
-			if s.idle != nil {
-				close(s.idle)
-				s.idle = nil
-			}
-			s.mu.Unlock()
-			s.stream.Cut()
-			return
-		}
-		if !managed {
-			for _, it := range batch {
-				if it.fate != nil {
-					it.fate.Taken()
-				}
-			}
-		}
-		clear(list)
-	}
-}
-
-// next takes from the head of the queue either stanzas, as many as make a good write, or one nonza. mu is held.
-// size is their bytes.
-func (s *Session) next(list []*stanza.Stanza) (_ []item, _ []*stanza.Stanza, size int) {
-	n := 0
-	for n < len(s.queue) && n < maxBatch && s.queue[n].stanza != nil {
-		z := s.queue[n].stanza.Size()
-		if n > 0 && size+z > maxBatchBytes {
-			break
-		}
-		list = append(list, s.queue[n].stanza)
-		size += z
-		n++
-	}
-	if n == 0 {
-		n, size = 1, len(s.queue[0].raw)
-	}
-	batch := s.queue[:n:n]
-	s.queue = s.queue[n:]
-	s.bytes -= size
-	return batch, list, size
-}
-
-func (s *Session) write(list []*stanza.Stanza, extra []xmlstream.Raw) bool {
-	if err := s.stream.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return false
-	}
-	if len(list) > 0 {
-		return s.stream.WriteStanzas(list, extra...) == nil
-	}
-	for _, raw := range extra {
-		if s.stream.Write(raw) != nil {
-			return false
-		}
-	}
-	return true
-}
-
-// Kick has the stream closed with k and returns at once. Only the first call counts.
+// Kick has the session ended with k, its stream or its sleep, and returns at once. Only the first call counts.
 func (s *Session) Kick(k *Kick) {
 	s.mu.Lock()
 	f := s.kicked
@@ -284,6 +196,13 @@ func (s *Session) Kick(k *Kick) {
 	if f != nil {
 		go f(k) // the connection's reader waits for it: it leads to End
 	}
+}
+
+// Kicked reports whether Kick was called, or the session has ended: it is not to be resumed.
+func (s *Session) Kicked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kicked == nil
 }
 
 // Drained waits until what is queued was written, or the session or the stream is at its end, or done is closed.
@@ -320,10 +239,13 @@ func (s *Session) End() []Fate {
 	s.mu.Lock()
 	s.ended = true
 	s.kicked = nil
+	st := s.stream
 	s.room.Broadcast()
 	s.mu.Unlock()
-	s.stream.Cut()
-	s.Drained(nil) // the flusher sees ended, or its write fails
+	if st != nil {
+		st.Cut()
+	}
+	s.Drained(nil) // the flusher sees ended, or its write fails; Detach cuts the stream that it took away
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -337,6 +259,6 @@ func (s *Session) untaken() (lost []Fate) {
 			lost = append(lost, it.fate)
 		}
 	}
-	s.unacked, s.queue, s.bytes = nil, nil, 0
+	s.unacked, s.unackedIn, s.queue, s.bytes = nil, 0, nil, 0
 	return lost
 }
