@@ -19,7 +19,7 @@ const maxCached = 10_000
 // entry is what the cache knows of an account. It is not changed once it is in the cache.
 type entry struct {
 	account     Account
-	credentials [sasl.SHA256 + 1]sasl.Credentials // by sasl.Hash; a map takes 500 bytes more
+	credentials [sasl.SHA512 + 1]sasl.Credentials // by sasl.Hash; a map takes 500 bytes more
 }
 
 // cache keeps accounts by name. When it is full, any of them makes room: a miss costs one query.

@@ -58,7 +58,7 @@ func (x *exchange) scram() sasl.Server {
 	if !ok {
 		return nil
 	}
-	return sasl.NewSCRAM(h, func(ctx context.Context, name string) (sasl.Credentials, error) {
+	return sasl.NewSCRAM(sasl.SCRAM{Hash: h, Authorize: x.c.mayActAs, Lookup: func(ctx context.Context, name string) (sasl.Credentials, error) {
 		x.note(ctx, name)
 		creds, a, err := x.c.srv.Accounts.Credentials(ctx, name, x.mechanism)
 		switch {
@@ -69,7 +69,7 @@ func (x *exchange) scram() sasl.Server {
 		}
 		x.account = a
 		return creds, err
-	}, x.c.mayActAs)
+	}})
 }
 
 // mayActAs allows the authorization identity that is the account's own address (RFC 6120 §6.3.8).

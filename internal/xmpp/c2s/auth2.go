@@ -132,7 +132,7 @@ func (l *login) choose() *sasl.HT {
 			secrets[i] = t.Secret
 		}
 		return secrets, nil
-	})
+	}, nil)
 	l.server = ht
 	return ht
 }

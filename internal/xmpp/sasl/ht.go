@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// HT-SHA-256-NONE: no channel binding, so what is hashed is one of these words alone.
+// What is hashed is one of these words, and behind it the channel binding data.
 const (
 	htInitiator = "Initiator"
 	htResponder = "Responder"
@@ -22,17 +22,45 @@ const (
 // other becomes temporary-auth-failure.
 type Tokens func(ctx context.Context, name string) ([][]byte, error)
 
-// HT is the server's side of one HT-SHA-256-NONE exchange: one message, one answer. It is a Server.
+// HTMechanisms are the names of the HT mechanisms that can be used on a channel (XEP-0484 §3.1).
+func HTMechanisms(ch Channel) []string {
+	var list []string
+	for _, m := range []string{HTSHA256ENDP, HTSHA256EXPR, HTSHA256NONE} {
+		if _, ok := HTBinding(m, ch); ok {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// HTBinding returns what an exchange of the HT mechanism mech is bound to on a channel, nil for HT-SHA-256-NONE; false
+// where mech is no HT mechanism, or cannot be used there.
+func HTBinding(mech string, ch Channel) ([]byte, bool) {
+	switch mech {
+	case HTSHA256NONE:
+		return nil, true
+	case HTSHA256ENDP:
+		return ch.Data(TLSServerEndPoint)
+	case HTSHA256EXPR:
+		return ch.Data(TLSExporter)
+	}
+	return nil, false
+}
+
+// HT is the server's side of one exchange of an HT mechanism: one message, one answer. It is a Server.
 type HT struct {
 	tokens  Tokens
+	binding string
 	name    string
 	matched int
 	over    bool
 	failed  *Error
 }
 
-// NewHT returns the server's side of one exchange.
-func NewHT(tokens Tokens) *HT { return &HT{tokens: tokens, matched: -1} }
+// NewHT returns the server's side of one exchange that is bound to what HTBinding returned.
+func NewHT(tokens Tokens, binding []byte) *HT {
+	return &HT{tokens: tokens, binding: string(binding), matched: -1}
+}
 
 // Username implements Server.
 func (h *HT) Username() string { return h.name }
@@ -78,17 +106,17 @@ func (h *HT) next(ctx context.Context, message []byte) ([]byte, *Error) {
 		return nil, &Error{Condition: TemporaryAuthFailure, Cause: fmt.Errorf("look up tokens: %w", err)}
 	}
 	for i, t := range tokens {
-		if subtle.ConstantTimeCompare(SHA256.hmac(t, htInitiator), proof) == 1 && h.matched < 0 {
+		if subtle.ConstantTimeCompare(SHA256.hmac(t, htInitiator+h.binding), proof) == 1 && h.matched < 0 {
 			h.matched = i
 		}
 	}
 	if len(tokens) == 0 {
-		SHA256.hmac(nil, htInitiator)
+		SHA256.hmac(nil, htInitiator+h.binding)
 	}
 	if h.matched < 0 {
 		return nil, notAuthorized()
 	}
-	return SHA256.hmac(tokens[h.matched], htResponder), nil
+	return SHA256.hmac(tokens[h.matched], htResponder+h.binding), nil
 }
 
 // parseHT reads authcid NUL HMAC.
@@ -108,20 +136,54 @@ func parseHT(message []byte) (name string, proof []byte, bad *Error) {
 	return string(before), proof, nil
 }
 
-// HTInitial is the client's one message of HT-SHA-256-NONE. The token is the text that the server handed out.
-func HTInitial(name, token string) ([]byte, error) {
+// An HTClient is the client's side of one exchange of an HT mechanism: Initial, and Verify the additional data of
+// success.
+type HTClient struct {
+	name, token, binding string
+}
+
+// NewHTClient returns the client's side of an exchange of mech over a channel. token is the text that the server handed
+// out. It returns ErrPrep if name cannot be one, and an error where mech cannot be used there.
+func NewHTClient(mech, name, token string, ch Channel) (*HTClient, error) {
 	name, err := Prep(name)
 	if err != nil {
 		return nil, err
 	}
-	return append([]byte(name+"\x00"), SHA256.hmac([]byte(token), htInitiator)...), nil
+	binding, ok := HTBinding(mech, ch)
+	if !ok {
+		return nil, fmt.Errorf("sasl: the channel is not fit for %q", mech)
+	}
+	return &HTClient{name, token, string(binding)}, nil
+}
+
+// Initial returns the first message.
+func (c *HTClient) Initial() []byte {
+	return append([]byte(c.name+"\x00"), SHA256.hmac([]byte(c.token), htInitiator+c.binding)...)
+}
+
+// Respond returns ErrServer: there is no challenge.
+func (c *HTClient) Respond([]byte) ([]byte, error) { return nil, ErrServer }
+
+// Verify checks the additional data that came with the server's success: ErrServer if the server does not know the
+// token, or is the end of another channel.
+func (c *HTClient) Verify(data []byte) error {
+	if subtle.ConstantTimeCompare(SHA256.hmac([]byte(c.token), htResponder+c.binding), data) != 1 {
+		return ErrServer
+	}
+	return nil
+}
+
+// HTInitial is the client's one message of HT-SHA-256-NONE. The token is the text that the server handed out.
+func HTInitial(name, token string) ([]byte, error) {
+	c, err := NewHTClient(HTSHA256NONE, name, token, Channel{})
+	if err != nil {
+		return nil, err
+	}
+	return c.Initial(), nil
 }
 
 // HTVerify checks the additional data that came with the server's success: ErrServer if the server does not know
 // the token.
 func HTVerify(token string, data []byte) error {
-	if subtle.ConstantTimeCompare(SHA256.hmac([]byte(token), htResponder), data) != 1 {
-		return ErrServer
-	}
-	return nil
+	return (&HTClient{token: token}).Verify(data)
 }

@@ -57,7 +57,7 @@ func TestHT(t *testing.T) {
 					list = append(list, []byte(s))
 				}
 				return list, tt.fail
-			})
+			}, nil)
 			reply, done, err := h.Next(t.Context(), []byte(tt.message))
 			if got := condition(err); got != tt.want || done != (tt.want == "") {
 				t.Fatalf("got %q (%v), %v, want %q", got, err, done, tt.want)
@@ -84,7 +84,7 @@ func TestHT(t *testing.T) {
 func TestHTClient(t *testing.T) {
 	t.Parallel()
 	const token = "WXZzciBwYmFmdmZnZiBqdmd1IGp2eXFhcmZm"
-	h := NewHT(func(context.Context, string) ([][]byte, error) { return [][]byte{[]byte(token)}, nil })
+	h := NewHT(func(context.Context, string) ([][]byte, error) { return [][]byte{[]byte(token)}, nil }, nil)
 	if reply, done, err := h.Next(t.Context(), nil); len(reply) != 0 || done || err != nil {
 		t.Fatalf("no initial response: got %q, %v, %v, want an empty challenge", reply, done, err)
 	}

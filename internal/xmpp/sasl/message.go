@@ -38,6 +38,7 @@ type serverFirst struct {
 	nonce      string
 	salt       []byte
 	iterations int
+	attributes map[byte]string // optional ones, by their letter; of two with one letter, the last
 }
 
 func parseClientFirst(b []byte) (clientFirst, *Error) {
@@ -164,7 +165,14 @@ func parseServerFirst(b []byte) (serverFirst, *Error) {
 		return m, malformed("no iteration count")
 	}
 	m.iterations = n
-	return m, checkExtensions(attrs[3:])
+	if bad := checkExtensions(attrs[3:]); bad != nil {
+		return m, bad
+	}
+	m.attributes = map[byte]string{}
+	for _, a := range attrs[3:] {
+		m.attributes[a[0]] = a[2:]
+	}
+	return m, nil
 }
 
 // checkText says whether s may be a message at all: UTF-8 without NUL, of a length that is no attack.

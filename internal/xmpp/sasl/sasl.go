@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sasl has the mechanisms by which a peer proves who it is: SCRAM-SHA-1 (RFC 5802), SCRAM-SHA-256
-// (RFC 7677) and HT-SHA-256-NONE, the token mechanism of FAST (XEP-0484 v0.2.0, draft-schmaus-kitten-sasl-ht-09).
+// Package sasl has the mechanisms by which a peer proves who it is: SCRAM-SHA-1 (RFC 5802), SCRAM-SHA-256 (RFC 7677)
+// and SCRAM-SHA-512, each also with channel binding (-PLUS); the token mechanisms of FAST (XEP-0484 v0.2.0), which are
+// HT-SHA-256-NONE, -ENDP and -EXPR (draft-schmaus-kitten-sasl-ht-09); and EXTERNAL (RFC 4422 §A).
 //
 // A mechanism is a Server that is fed the client's messages, already decoded from base64, and answers with
 // challenges until it is done. It knows no network and no storage: keys come from a function that the caller
@@ -15,8 +16,9 @@
 // The server keeps StoredKey and ServerKey only (RFC 5802 §3), never a password. Names and passwords are
 // prepared by SASLprep (Prep); see there why it is not the newer OpaqueString.
 //
-// There is no channel binding yet: the -PLUS names are not known here, a client's flag "y" is accepted
-// (it is true that we do not offer it), and "p" is refused. The client sides are for tests and for load.
+// A Channel is what an exchange can be bound to: tls-exporter (RFC 9266) and tls-server-end-point (RFC 5929), where
+// TLS is our own. An Offer is what the server told its client; SCRAM's first answer repeats it, so that who changed it
+// on the way is found out (XEP-0474 v0.5.0, XEP-0515 v0.1.0). The client sides are for tests and for load.
 package sasl
 
 import (
@@ -26,11 +28,20 @@ import (
 
 // The names of the mechanisms.
 const (
-	SCRAMSHA1     = "SCRAM-SHA-1"
-	SCRAMSHA256   = "SCRAM-SHA-256"
-	HTSHA256NONE  = "HT-SHA-256-NONE"
-	maxMessageLen = 4096 // bytes; longer messages of a client are malformed
+	SCRAMSHA1       = "SCRAM-SHA-1"
+	SCRAMSHA1PLUS   = "SCRAM-SHA-1-PLUS"
+	SCRAMSHA256     = "SCRAM-SHA-256"
+	SCRAMSHA256PLUS = "SCRAM-SHA-256-PLUS"
+	SCRAMSHA512     = "SCRAM-SHA-512"
+	SCRAMSHA512PLUS = "SCRAM-SHA-512-PLUS"
+	HTSHA256NONE    = "HT-SHA-256-NONE" // without channel binding
+	HTSHA256ENDP    = "HT-SHA-256-ENDP" // with tls-server-end-point
+	HTSHA256EXPR    = "HT-SHA-256-EXPR" // with tls-exporter
+	EXTERNAL        = "EXTERNAL"
 )
+
+// maxMessageLen is how long a client's message may be, in bytes.
+const maxMessageLen = 4096
 
 // A Server is the server's side of one exchange. It is used by one goroutine, for one exchange.
 type Server interface {

@@ -23,16 +23,24 @@ type Lookup func(ctx context.Context, name string) (Credentials, error)
 // it. In XMPP this is the bare address of the account or nothing else (RFC 6120 §6.3.8).
 type Authorizer func(name, authzid string) bool
 
+// SCRAM says what one exchange is about.
+type SCRAM struct {
+	Hash      Hash
+	Plus      bool // the client asked for the variant with channel binding
+	Offer     Offer
+	Lookup    Lookup
+	Authorize Authorizer // nil: every authorization identity is refused
+}
+
 // scramServer is RFC 5802 §5 as the server plays it.
 type scramServer struct {
-	hash      Hash
-	lookup    Lookup
-	authorize Authorizer
-	nonce     func() string // the server's part of the nonce
+	SCRAM
+	nonce func() string // the server's part of the nonce
 
 	step    int // 0: the first message is awaited; 1: the last one; 2: done
 	failed  *Error
 	first   clientFirst
+	binding []byte // what the client's "c" must be, decoded
 	name    string // prepared
 	creds   Credentials
 	refusal *Error // what ends the exchange after a right proof; nil: nothing
@@ -40,13 +48,9 @@ type scramServer struct {
 	sent    string // our first message
 }
 
-// NewSCRAM returns the server's side of one SCRAM exchange for hash h.
-//
-// With a nil authorize every authorization identity is refused, as is one that it does not allow: with
-// invalid-authzid, after the proof.
-func NewSCRAM(h Hash, lookup Lookup, authorize Authorizer) Server {
-	return &scramServer{hash: h, lookup: lookup, authorize: authorize, nonce: newNonce}
-}
+// NewSCRAM returns the server's side of one SCRAM exchange. An authorization identity that is not allowed is refused
+// with invalid-authzid, after the proof.
+func NewSCRAM(o SCRAM) Server { return &scramServer{SCRAM: o, nonce: newNonce} }
 
 // newNonce returns 144 random bits in printable form.
 func newNonce() string {
@@ -88,10 +92,8 @@ func (s *scramServer) begin(ctx context.Context, message []byte) ([]byte, *Error
 	if bad != nil {
 		return nil, bad
 	}
-	if first.gs2.flag == 'p' {
-		// RFC 5802 §6: "p" is for a -PLUS mechanism, and this is none. "y" says that the client saw no -PLUS
-		// among what we offer, and it is right.
-		return nil, malformed("channel binding without a -PLUS mechanism")
+	if s.binding, bad = s.bind(first.gs2); bad != nil {
+		return nil, bad
 	}
 	s.first = first
 	name, err := Prep(first.name)
@@ -99,7 +101,7 @@ func (s *scramServer) begin(ctx context.Context, message []byte) ([]byte, *Error
 		return nil, notAuthorized() // RFC 5802 §5.1; no account can have such a name
 	}
 	s.name = name
-	s.creds, err = s.lookup(ctx, name)
+	s.creds, err = s.Lookup(ctx, name)
 	if err != nil {
 		refusal, ok := errors.AsType[*Error](err)
 		if !ok {
@@ -112,8 +114,28 @@ func (s *scramServer) begin(ctx context.Context, message []byte) ([]byte, *Error
 	}
 	s.all = first.nonce + s.nonce()
 	s.sent = "r=" + s.all + ",s=" + base64.StdEncoding.EncodeToString(s.creds.Salt) +
-		",i=" + strconv.Itoa(s.creds.Iterations)
+		",i=" + strconv.Itoa(s.creds.Iterations) + s.Offer.attributes(s.Hash)
 	return []byte(s.sent), nil
+}
+
+// bind is RFC 5802 §6: it judges the client's flag, and returns what its "c" must be.
+func (s *scramServer) bind(h gs2Header) ([]byte, *Error) {
+	switch {
+	case s.Plus && h.flag == 'p':
+		data, ok := s.Offer.Channel.Data(h.binding)
+		if !ok {
+			return nil, &Error{Condition: NotAuthorized, Text: "unsupported-channel-binding-type"}
+		}
+		return append([]byte(h.raw), data...), nil
+	case s.Plus:
+		return nil, malformed("a -PLUS mechanism without channel binding")
+	case h.flag == 'p':
+		return nil, malformed("channel binding without a -PLUS mechanism")
+	case h.flag == 'y' && s.Offer.binds():
+		// The client could, and saw no -PLUS mechanism: somebody took them out of what we offered.
+		return nil, &Error{Condition: NotAuthorized, Text: "server-does-support-channel-binding"}
+	}
+	return []byte(h.raw), nil
 }
 
 // finish checks the client's proof and answers with ours.
@@ -122,8 +144,8 @@ func (s *scramServer) finish(message []byte) ([]byte, *Error) {
 	if bad != nil {
 		return nil, bad
 	}
-	// RFC 5802 §6: "c" is always checked. Without channel binding it is the header of the first message.
-	if subtle.ConstantTimeCompare(final.binding, []byte(s.first.gs2.raw)) != 1 {
+	// RFC 5802 §6: "c" is always checked. It is the header of the first message, and behind it the channel's data.
+	if subtle.ConstantTimeCompare(final.binding, s.binding) != 1 {
 		return nil, &Error{Condition: NotAuthorized, Text: "channel-bindings-dont-match"}
 	}
 	// RFC 5802 §5.1: the nonce must be the one we sent.
@@ -137,19 +159,19 @@ func (s *scramServer) finish(message []byte) ([]byte, *Error) {
 	if s.refusal != nil {
 		return nil, s.refusal
 	}
-	if id := s.first.gs2.authzid; id != "" && (s.authorize == nil || !s.authorize(s.name, id)) {
+	if id := s.first.gs2.authzid; id != "" && (s.Authorize == nil || !s.Authorize(s.name, id)) {
 		return nil, &Error{Condition: InvalidAuthzID}
 	}
-	signature := s.hash.hmac(s.creds.ServerKey, auth)
+	signature := s.Hash.hmac(s.creds.ServerKey, auth)
 	return []byte("v=" + base64.StdEncoding.EncodeToString(signature)), nil
 }
 
 // proves is RFC 5802 §3: the proof is ClientKey XOR HMAC(StoredKey, AuthMessage), and H(ClientKey) is StoredKey.
 func (s *scramServer) proves(auth string, proof []byte) bool {
-	key := s.hash.hmac(s.creds.StoredKey, auth)
+	key := s.Hash.hmac(s.creds.StoredKey, auth)
 	if len(proof) != len(key) {
 		return false
 	}
 	subtle.XORBytes(key, key, proof)
-	return subtle.ConstantTimeCompare(s.hash.sum(key), s.creds.StoredKey) == 1
+	return subtle.ConstantTimeCompare(s.Hash.sum(key), s.creds.StoredKey) == 1
 }

@@ -58,12 +58,12 @@ func TestVectors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			server := NewSCRAM(v.hash, func(_ context.Context, name string) (Credentials, error) {
+			server := NewSCRAM(SCRAM{Hash: v.hash, Lookup: func(_ context.Context, name string) (Credentials, error) {
 				if name != "user" {
 					t.Errorf("looked up %q", name)
 				}
 				return creds, nil
-			}, nil).(*scramServer)
+			}}).(*scramServer)
 			server.nonce = func() string { return v.serverNonce }
 			client, err := NewSCRAMClient(v.hash, "user", "pencil", "")
 			if err != nil {
@@ -150,11 +150,11 @@ func TestExchange(t *testing.T) {
 		{name: "that of another, wrong password", password: "pencil", typed: "pen", user: "juliet", authzid: "romeo@kith.example", authorize: only, want: NotAuthorized},
 		{name: "nobody to ask for it", password: "pencil", typed: "pencil", user: "juliet", authzid: "juliet@kith.example", want: InvalidAuthzID},
 	}
-	for _, h := range []Hash{SHA1, SHA256} {
+	for _, h := range Hashes() {
 		for _, tt := range tests {
 			t.Run(h.String()+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()
-				s := NewSCRAM(h, fixed(t, h, tt.password, tt.refusal), tt.authorize)
+				s := NewSCRAM(SCRAM{Hash: h, Lookup: fixed(t, h, tt.password, tt.refusal), Authorize: tt.authorize})
 				c, err := NewSCRAMClient(h, tt.user, tt.typed, tt.authzid)
 				if err != nil {
 					t.Fatal(err)
@@ -216,7 +216,7 @@ func TestFirstMessage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := NewSCRAM(SHA256, fixed(t, SHA256, "pencil", nil), nil)
+			s := NewSCRAM(SCRAM{Hash: SHA256, Lookup: fixed(t, SHA256, "pencil", nil)})
 			_, done, err := s.Next(t.Context(), []byte(tt.message))
 			if got := condition(err); got != tt.want || done {
 				t.Errorf("got %q (%v), %v, want %q", got, err, done, tt.want)
@@ -227,7 +227,7 @@ func TestFirstMessage(t *testing.T) {
 
 func TestNoInitialResponse(t *testing.T) {
 	t.Parallel()
-	s := NewSCRAM(SHA256, fixed(t, SHA256, "pencil", nil), nil)
+	s := NewSCRAM(SCRAM{Hash: SHA256, Lookup: fixed(t, SHA256, "pencil", nil)})
 	reply, done, err := s.Next(t.Context(), nil)
 	if reply == nil || len(reply) != 0 || done || err != nil {
 		t.Fatalf("got %q, %v, %v, want an empty challenge", reply, done, err)
@@ -268,7 +268,7 @@ func TestLastMessage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := NewSCRAM(SHA256, fixed(t, SHA256, "pencil", nil), nil)
+			s := NewSCRAM(SCRAM{Hash: SHA256, Lookup: fixed(t, SHA256, "pencil", nil)})
 			c, err := NewSCRAMClient(SHA256, "juliet", "pencil", "")
 			if err != nil {
 				t.Fatal(err)

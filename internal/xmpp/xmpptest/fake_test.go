@@ -129,9 +129,9 @@ func authenticate(s *stream.Stream, mech, text, ns string) (name, data string, e
 	lookup := func(context.Context, string) (sasl.Credentials, error) {
 		return sasl.Derive(sasl.SHA256, password, []byte("salt"), 4096)
 	}
-	server := sasl.NewSCRAM(sasl.SHA256, lookup, nil)
+	server := sasl.NewSCRAM(sasl.SCRAM{Hash: sasl.SHA256, Lookup: lookup})
 	if mech == sasl.HTSHA256NONE {
-		server = sasl.NewHT(func(context.Context, string) ([][]byte, error) { return [][]byte{[]byte(secret)}, nil })
+		server = sasl.NewHT(func(context.Context, string) ([][]byte, error) { return [][]byte{[]byte(secret)}, nil }, nil)
 	}
 	for {
 		message, err := base64.StdEncoding.DecodeString(text)
