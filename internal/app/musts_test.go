@@ -292,7 +292,7 @@ func sectionsOf(specs, document string) map[string]bool {
 // A table that is wrong in each of its lines.
 func TestMustsAreChecked(t *testing.T) {
 	t.Parallel()
-	const specs = "RFC 6119  2011-02  named  Other\n\t§ 9\n\nRFC 6120  2011-03  complete  Core\n\t§ 1 1.1\n\t  2\n\nRFC 6121  2011-03  complete  IM\n"
+	const specs = "RFC 3921  2004-10  named  Other\n\t§ 9\n\nRFC 6120  2011-03  complete  Core\n\t§ 1 1.1\n\t  2\n\nRFC 6121  2011-03  complete  IM\n"
 	have := evidence{
 		plays: map[string]xmpptest.Index{
 			"app/errors":  xmpptest.IndexOf("== One play\na connects\n== Another\n# It goes on.\n"),

@@ -62,7 +62,7 @@ func TestPlays(t *testing.T) {
 	}
 }
 
-// perform performs the scenes of a play.
+// perform performs the scenes of a play, those that want it over each transport.
 func perform(t *testing.T, file, text string) {
 	for _, scene := range xmpptest.Scenes(text) {
 		if scene.Title == "" {
@@ -71,11 +71,19 @@ func perform(t *testing.T, file, text string) {
 			}
 			return
 		}
-		t.Run(scene.Title, func(t *testing.T) {
-			t.Parallel()
-			if err := xmpptest.Perform(t, start(t), file, scene.Text); err != nil {
-				t.Fatal(err)
-			}
-		})
+		over := []string{""}
+		if scene.Each {
+			over = transports
+		}
+		for _, transport := range over {
+			t.Run(strings.TrimSpace(scene.Title+" "+transport), func(t *testing.T) {
+				t.Parallel()
+				s := start(t)
+				s.over = transport
+				if err := xmpptest.Perform(t, s, file, scene.Text); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
 	}
 }

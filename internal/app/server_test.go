@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/control"
 	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/httpd"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/xmpptest"
@@ -34,6 +36,7 @@ type testServer struct {
 	*server
 	t      testing.TB
 	config config.Config
+	over   string // the transport of clients that ask for none; "" is direct TLS
 	stop   func() // stops it and waits; a second call does nothing
 
 	mu    sync.Mutex
@@ -152,6 +155,23 @@ func (s *testServer) user(t testing.TB, name string, role account.Role) account.
 // Connect implements xmpptest.Server.
 func (s *testServer) Connect(t testing.TB, name, resource string) *xmpptest.Client {
 	t.Helper()
+	password := s.Password(t, name)
+	if s.over == "" {
+		return s.login(t, name, password, resource)
+	}
+	c := s.Dial(t, s.over)
+	if err := c.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Login(t.Context(), name, password, resource, sasl.SCRAMSHA256); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Password implements xmpptest.Stage.
+func (s *testServer) Password(t testing.TB, name string) string {
+	t.Helper()
 	s.mu.Lock()
 	isNew := !s.known[name]
 	s.known[name] = true
@@ -159,7 +179,45 @@ func (s *testServer) Connect(t testing.TB, name, resource string) *xmpptest.Clie
 	if isNew {
 		s.user(t, name, account.User)
 	}
-	return s.login(t, name, password, resource)
+	return password
+}
+
+// transports are those that are alike in all that plays can show. TCP, without TLS, is another one.
+var transports = []string{"TLS", "WebSocket", "BOSH"}
+
+// Dial implements xmpptest.Stage.
+func (s *testServer) Dial(t testing.TB, transport string) *xmpptest.Client {
+	t.Helper()
+	if transport == "" {
+		transport = s.over
+	}
+	var nc net.Conn
+	var err error
+	o := xmpptest.Options{Domain: domain}
+	switch transport {
+	case "", "TLS":
+		o.TLS, o.Direct = trusting(), true
+		nc, err = net.Dial("tcp", s.direct.Addr().String())
+	case "TCP":
+		o.TLS = trusting()
+		nc, err = net.Dial("tcp", s.plain.Addr().String())
+	case "WebSocket":
+		o.WebSocket, o.Origin = httpd.WebSocketPath, origin
+		nc, err = net.Dial("tcp", s.web.Addr().String())
+	case "BOSH":
+		nc = xmpptest.DialBOSH("http://"+s.web.Addr().String()+httpd.BOSHPath, domain)
+	default:
+		t.Fatalf("there is no transport %q", transport)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := xmpptest.Reach(t.Context(), nc, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Cut)
+	return c
 }
 
 // login connects a client and binds a resource.

@@ -59,6 +59,7 @@ type Client struct {
 	Captures Captures       // what patterns captured, and what Send fills in
 
 	options Options
+	wire    *wire            // what Reach made it of; else nil
 	pending []xmlstream.Node // read by Sync, not yet expected
 	failed  bool             // the server's stream error was read
 	autoAck bool

@@ -73,6 +73,14 @@ func newMechanism(name, user, password string) (mechanism, error) {
 
 // Authenticate proves who we are with SASL (RFC 6120 §6.4) and reopens the stream. A refusal is *AuthError.
 func (c *Client) Authenticate(ctx context.Context, user, password, mech string) error {
+	if err := c.Prove(ctx, user, password, mech); err != nil {
+		return err
+	}
+	return c.Reopen(ctx)
+}
+
+// Prove is Authenticate that does not reopen the stream.
+func (c *Client) Prove(ctx context.Context, user, password, mech string) error {
 	m, err := newMechanism(mech, user, password)
 	if err != nil {
 		return err
@@ -88,10 +96,7 @@ func (c *Client) Authenticate(ctx context.Context, user, password, mech string) 
 	if err != nil {
 		return err
 	}
-	if err := verify(m, success.Text(), success.Text() != ""); err != nil {
-		return err
-	}
-	return c.Reopen(ctx)
+	return verify(m, success.Text(), success.Text() != "")
 }
 
 // exchange answers challenges until the server says how it ended.

@@ -14,6 +14,9 @@ import (
 // patternLimits are wide: patterns come from us.
 var patternLimits = xmlstream.Limits{Bytes: 1 << 20, Depth: 64, Attrs: 64, Nodes: 10_000}
 
+// none says in a pattern that something is not there.
+const none = "(none)"
+
 // captureName is what can stand in braces.
 var captureName = regexp.MustCompile(`\{[a-z][a-z0-9-]*\}`)
 
@@ -83,7 +86,12 @@ func matchNode(want, got xmlstream.Node, c Captures, path string) error {
 	for name, value := range want.Attrs() {
 		at := path + "@" + name.Local
 		have, ok := attr(got, name)
-		if !ok {
+		switch {
+		case !ok && value == none:
+			continue
+		case value == none:
+			return fmt.Errorf("%s is %q, want none", at, have)
+		case !ok:
 			return fmt.Errorf("%s is missing", at)
 		}
 		if err := matchText(value, have, c, at); err != nil {
@@ -104,6 +112,12 @@ func matchChildren(want, got xmlstream.Node, c Captures, path string) error {
 	for w := range want.Children() {
 		var why error
 		found := false
+		if w.Text() == none {
+			if _, ok := got.Child(w.Name().Space, w.Name().Local); ok {
+				return fmt.Errorf("%s has a %s", path, w.Name())
+			}
+			continue
+		}
 		for g := range got.Children() {
 			if taken[g] || w.Name() != g.Name() {
 				continue

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/stream"
 )
 
@@ -22,6 +23,15 @@ type Server interface {
 	// Connect returns a client that is logged in as account, with resource bound ("" is the server's choice), and has
 	// sent no presence. The account is made when it is first used. It fails the test where that cannot be.
 	Connect(t testing.TB, account, resource string) *Client
+}
+
+// A Stage is a Server on which a play can also say how a stream begins.
+type Stage interface {
+	Server
+	// Dial returns a client that is connected over transport, and has sent nothing ("" is the server's choice).
+	Dial(t testing.TB, transport string) *Client
+	// Password returns the password of an account, which is made when it is first used.
+	Password(t testing.TB, account string) string
 }
 
 // Run performs each play of testdata/*.txt on a server of its own, which start gives, as a subtest.
@@ -44,6 +54,23 @@ type Server interface {
 // What is received must be the next element and contain the pattern, see Pattern; what patterns captured as {name}
 // is the same for all of the play, and can be sent. "Nothing" is for all devices of an account, and counts
 // when the server has dealt with all that anybody has sent. "Is disconnected" says that the server ends the stream.
+//
+// How a stream begins and ends is told step by step where the server is a Stage:
+//
+//	stranger dials
+//	stranger opens: to="kith.example" version="1.0"
+//	stranger receives a header: from="kith.example" id="{first}" to="(none)"
+//	stranger receives: <stream:features/>
+//	stranger authenticates as romeo
+//	stranger writes: <message>\xff
+//	stranger is disconnected: unsupported-encoding
+//
+// "Dials over TCP" is without TLS, which "starts TLS" begins after <proceed/>; what other transports there are is
+// the Stage's business. "Opens" sends a header of these attributes; "is opened" does that with the usual ones
+// and takes header and features, and so "reopens" after a log-in. "Writes" sends what stands there as it is, \n and
+// \xff being what they are in Go. "Is disconnected" with a condition wants that stream error, then the end of the
+// stream, then that of the connection. "Ends its stream" sends the closing tag, "is cut off" says that the server closes
+// the connection and not the stream, and "reads to the end:" compares all that comes, as text.
 func Run(t *testing.T, start func(t *testing.T) Server) {
 	files, err := filepath.Glob(filepath.Join("testdata", "*.txt"))
 	if err != nil || len(files) == 0 {
@@ -85,17 +112,20 @@ type act struct {
 	line int
 	who  string // account or account/resource
 	verb string // one of verbs
+	arg  string // what the verb ends with, for those that end in over or as
 	xml  string // behind the colon
 	rest []string
 }
 
 // head is the act without its XML.
-func (a act) head() string { return a.who + " " + a.verb }
+func (a act) head() string { return strings.TrimSpace(a.who + " " + a.verb + " " + a.arg) }
 
-// verbs are what can be done; those with a colon are followed by XML.
+// verbs are what can be done; those with a colon are followed by XML, those that end in over or as by a word.
 var verbs = []string{
 	"connects", "disconnects", "is cut", "is disconnected", "receives nothing",
 	"sends:", "receives in any order:", "receives:",
+	"connects over", "dials", "dials over", "opens:", "is opened", "reopens", "receives a header:", "writes:", "starts TLS",
+	"authenticates as", "ends its stream", "is disconnected:", "is cut off", "reads to the end:",
 }
 
 // parse reads a play.
@@ -132,12 +162,22 @@ func parseAct(line string) (act, error) {
 	who, what, _ := strings.Cut(line, " ")
 	for _, verb := range verbs {
 		rest, ok := strings.CutPrefix(what, verb)
-		if !ok || rest != "" && !strings.HasSuffix(verb, ":") {
-			continue
+		rest = strings.TrimSpace(rest)
+		switch {
+		case !ok:
+		case strings.HasSuffix(verb, ":"):
+			return act{who: who, verb: verb, xml: rest}, nil
+		case takesWord(verb) && rest != "" && !strings.Contains(rest, " "):
+			return act{who: who, verb: verb, arg: rest}, nil
+		case !takesWord(verb) && rest == "":
+			return act{who: who, verb: verb}, nil
 		}
-		return act{who: who, verb: verb, xml: strings.TrimSpace(rest)}, nil
 	}
 	return act{}, fmt.Errorf("cannot read %q", line)
+}
+
+func takesWord(verb string) bool {
+	return strings.HasSuffix(verb, " over") || strings.HasSuffix(verb, " as")
 }
 
 // finish joins the lines below an act to it.
@@ -197,8 +237,10 @@ type play struct {
 func (p *play) do(a act) error {
 	ctx := p.t.Context()
 	switch a.verb {
-	case "connects":
-		return p.connect(a.who)
+	case "connects", "connects over":
+		return p.connect(a.who, a.arg)
+	case "dials", "dials over":
+		return p.dial(a.who, a.arg)
 	case "receives nothing":
 		return p.nothing(ctx, a.who)
 	}
@@ -219,25 +261,89 @@ func (p *play) do(a act) error {
 	case "is disconnected":
 		delete(p.clients, name)
 		return c.ExpectEnd(ctx)
+	case "is disconnected:":
+		delete(p.clients, name)
+		return c.ExpectError(ctx, a.xml)
 	case "sends:":
 		return c.Send(a.xml)
 	case "receives:":
 		_, err := c.Expect(ctx, a.xml)
 		return err
-	default: // in any order
+	case "receives in any order:":
 		return c.ExpectAll(ctx, a.rest...)
+	}
+	if c.wire == nil {
+		return errors.New("only who dials can do that")
+	}
+	return p.step(ctx, name, c, a)
+}
+
+// step does what only a client that has dialled can do.
+func (p *play) step(ctx context.Context, name string, c *Client, a act) error {
+	switch a.verb {
+	case "opens:":
+		return c.WriteHeader(c.Captures.Fill(a.xml))
+	case "is opened":
+		return c.Open(ctx)
+	case "reopens":
+		return c.Reopen(ctx)
+	case "receives a header:":
+		return c.ExpectHeader(ctx, a.xml)
+	case "writes:":
+		text, err := unescape(c.Captures.Fill(a.xml))
+		if err != nil {
+			return err
+		}
+		return c.Write(text)
+	case "starts TLS":
+		return c.StartTLS(ctx)
+	case "authenticates as":
+		return c.Prove(ctx, a.arg, p.server.(Stage).Password(p.t, a.arg), sasl.SCRAMSHA256)
+	case "ends its stream":
+		return c.EndStream()
+	case "is cut off":
+		delete(p.clients, name)
+		return c.ExpectCut(ctx)
+	default: // reads to the end:
+		delete(p.clients, name)
+		return c.ReadAll(ctx, a.xml)
 	}
 }
 
-func (p *play) connect(who string) error {
+func (p *play) connect(who, transport string) error {
 	if p.clients[who] != nil {
 		return errors.New("it is connected already")
 	}
 	account, resource, _ := strings.Cut(who, "/")
-	c := p.server.Connect(p.t, account, resource)
+	if transport == "" {
+		p.enter(who, p.server.Connect(p.t, account, resource))
+		return nil
+	}
+	if err := p.dial(who, transport); err != nil {
+		return err
+	}
+	c := p.clients[who]
+	if err := c.Open(p.t.Context()); err != nil {
+		return err
+	}
+	return c.Login(p.t.Context(), account, p.server.(Stage).Password(p.t, account), resource, sasl.SCRAMSHA256)
+}
+
+func (p *play) dial(who, transport string) error {
+	if p.clients[who] != nil {
+		return errors.New("it is connected already")
+	}
+	stage, ok := p.server.(Stage)
+	if !ok {
+		return errors.New("on this server nobody can dial")
+	}
+	p.enter(who, stage.Dial(p.t, transport))
+	return nil
+}
+
+func (p *play) enter(who string, c *Client) {
 	c.Captures = p.captures
 	p.clients[who] = c
-	return nil
 }
 
 // find returns the name of the client that who means.
@@ -301,8 +407,12 @@ func (c *Client) ExpectEnd(ctx context.Context) error {
 	if err == nil {
 		return fmt.Errorf("expected the end of the stream\ngot %s", n.Raw())
 	}
+	_, ok := errors.AsType[*stream.PeerError](err)
+	if c.wire != nil && (ok || errors.Is(err, io.EOF)) {
+		return c.drain(ctx)
+	}
 	_ = c.Stream.Close(nil) // an answer, if anybody listens
-	if _, ok := errors.AsType[*stream.PeerError](err); ok || errors.Is(err, io.EOF) {
+	if ok || errors.Is(err, io.EOF) {
 		return nil
 	}
 	return fmt.Errorf("expected the end of the stream\ngot %w", err)

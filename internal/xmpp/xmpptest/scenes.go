@@ -7,28 +7,35 @@ import "strings"
 // A Scene is a part of a play that is performed by itself, on a server of its own.
 type Scene struct {
 	Title string // "" where the play has no scenes
+	Each  bool   // it is to be performed over each transport
 	Text  string // its lines, with empty ones for all that come before, so that they keep their numbers
 }
 
 // titleMark begins the line with a scene's title.
 const titleMark = "== "
 
-// Scenes cuts the text of a play into its scenes: each begins with a line "== Its title". A play without such lines is
-// one scene. What comes before the first title is for readers.
+// eachTransport is the line that makes a scene one for each transport.
+const eachTransport = "on each transport"
+
+// Scenes cuts the text of a play into its scenes: each begins with a line "== Its title". A line "on each transport"
+// in one has it performed over each of the transports. A play without titles is one scene. What comes before the first
+// title is for readers.
 func Scenes(text string) []Scene {
 	var scenes []Scene
 	var lines []string
-	title := ""
+	title, each := "", false
 	end := func() {
 		if title != "" {
-			scenes = append(scenes, Scene{title, strings.Join(lines, "\n")})
+			scenes = append(scenes, Scene{title, each, strings.Join(lines, "\n")})
 		}
 	}
 	for i, line := range strings.Split(text, "\n") {
 		if name, ok := strings.CutPrefix(line, titleMark); ok {
 			end()
-			title, lines = strings.TrimSpace(name), make([]string, i)
+			title, each, lines = strings.TrimSpace(name), false, make([]string, i)
 			line = ""
+		} else if line == eachTransport && title != "" {
+			each, line = true, ""
 		}
 		lines = append(lines, line)
 	}

@@ -16,9 +16,9 @@ func TestScenes(t *testing.T) {
 		want       []xmpptest.Scene
 	}{
 		{"none", "# one\na connects\n", []xmpptest.Scene{{Text: "# one\na connects\n"}}},
-		{"two", "# of all\n== One\na connects\n\n== Two \nb connects\n", []xmpptest.Scene{
+		{"two", "# of all\n== One\na connects\n\n== Two \non each transport\nb connects\n", []xmpptest.Scene{
 			{Title: "One", Text: "\n\na connects\n"},
-			{Title: "Two", Text: "\n\n\n\n\nb connects\n"},
+			{Title: "Two", Each: true, Text: "\n\n\n\n\n\nb connects\n"},
 		}},
 	}
 	for _, test := range tests {
