@@ -10,13 +10,14 @@
 //	names    is it our host, is it safe, is it too fast               request.go, limit.go
 //	routes   /healthz, well-known, /app.json, mounts, the web app     wellknown.go, static.go
 //
-// What goes wrong on the way is an *Error, drawn as a page, as JSON or as a line of text, whatever the client
+// How many connections there may be is in conns.go. What goes wrong on the way is an *Error, drawn as a page, as JSON or as a line of text, whatever the client
 // prefers (errors.go).
 //
 // A mounted handler finds in its request: RemoteAddr with the address of the client (not of the proxy), URL.Scheme
 // "https" or "http" as the client's browser has it, and a Host that is one of ours. The body is cut off after
-// MaxBody bytes, or what its mount says. Every answer starts with a policy that allows nothing (Content-Security-Policy); a handler that
-// shows a page sets its own. Paths may hold secrets (an invitation's token), so no path is ever logged.
+// MaxBody bytes, or what its mount says. Every answer starts with a policy that allows nothing
+// (Content-Security-Policy); a handler that shows a page sets its own. Paths may hold secrets (an invitation's token), so
+// no path is ever logged.
 package httpd
 
 import (
@@ -31,6 +32,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +43,9 @@ const WebSocketPath = "/xmpp-websocket"
 
 // BOSHPath is where clients send their requests that cannot have a WebSocket (XEP-0124); host-meta names it.
 const BOSHPath = "/http-bind"
+
+// healthPath is where whoever watches us asks.
+const healthPath = "/healthz"
 
 // MaxBody is how many bytes of a request's body a mounted handler can read unless its Mount says otherwise; after them,
 // Read fails with *http.MaxBytesError.
@@ -92,6 +97,8 @@ type Server struct {
 	url    *url.URL
 	names  map[string]bool
 	limit  *Limiter
+	conns  *conns
+	count  Counters
 	routes *http.ServeMux
 	app    *app
 	log    *slog.Logger
@@ -118,6 +125,7 @@ func New(o Options) (*Server, error) {
 		s.o.Name = o.Domain
 	}
 	s.limit = NewLimiter(requestsEvery, requestsBurst, o.Now)
+	s.conns = newConns(func(a netip.Addr) bool { return a.IsLoopback() || s.isProxy(a) }, &s.count)
 	for _, name := range append([]string{s.url.Hostname()}, o.Names...) {
 		if !asciiName(name) {
 			return nil, fmt.Errorf("httpd: the name %q is not in its ASCII form (xn--…)", name)
@@ -153,9 +161,11 @@ func (s *Server) route() {
 func (s *Server) ServeHTTP(rw http.ResponseWriter, incoming *http.Request) {
 	w := &writer{ResponseWriter: rw}
 	r := s.origin(incoming)
+	defer s.counted(w, r)
 	defer s.rescue(w, r)
 	s.baseHeaders(w, r)
-	if r.URL.Path == "/healthz" { // whoever watches us may ask by address, so before the names are looked at
+	if r.URL.Path == healthPath { // whoever watches us may ask by address, so before the names are looked at
+		r.Pattern = healthPath
 		s.answer(s.health).ServeHTTP(w, r)
 		return
 	}
@@ -168,6 +178,25 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, incoming *http.Request) {
 		return
 	}
 	s.routes.ServeHTTP(w, r)
+}
+
+// Counters returns what s counts.
+func (s *Server) Counters() *Counters { return &s.count }
+
+// counted counts a request that was answered.
+func (s *Server) counted(w *writer, r *http.Request) {
+	route, status := r.Pattern, w.status
+	if route == "" {
+		route = "none"
+	}
+	if status == 0 { // net/http sends it when the handler has returned
+		status = http.StatusOK
+	}
+	class := strconv.Itoa(status/100) + "xx"
+	if w.cut {
+		class = "cut"
+	}
+	s.count.Requests.Of(route, class).Inc()
 }
 
 // answer makes a handler of one that returns its error.
@@ -186,10 +215,12 @@ func (s *Server) rescue(w *writer, r *http.Request) {
 		return
 	}
 	if p == http.ErrAbortHandler {
+		w.cut = true
 		panic(p) // the handler's way to cut the connection
 	}
 	s.log.Error("a handler panicked", "route", r.Pattern, "panic", p, "stack", string(debug.Stack()))
 	if w.used {
+		w.cut = true
 		panic(http.ErrAbortHandler) // half an answer is out: only the cut can say that it is half
 	}
 	s.fail(w, r, &Error{Status: http.StatusInternalServerError, Code: CodeInternal})
@@ -205,6 +236,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
+		ConnState:         s.conns.changed,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // what strangers send is no news
 	}
@@ -231,25 +263,29 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	return err
 }
 
-// writer notes whether an answer has begun.
+// writer notes whether an answer has begun, and which.
 type writer struct {
 	http.ResponseWriter
-	used bool
+	used   bool
+	status int  // 0: none yet
+	cut    bool // the connection was cut in the middle of it
 }
 
 func (w *writer) WriteHeader(status int) {
-	w.used = true
+	w.used, w.status = true, status
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *writer) Write(b []byte) (int, error) {
-	w.used = true
+	if !w.used {
+		w.used, w.status = true, http.StatusOK
+	}
 	return w.ResponseWriter.Write(b)
 }
 
 // Hijack lets the WebSocket's handler take the connection.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	w.used = true
+	w.used, w.status = true, http.StatusSwitchingProtocols
 	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 

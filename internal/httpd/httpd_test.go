@@ -552,3 +552,24 @@ func TestRun(t *testing.T) {
 		t.Error("a closed listener: no error")
 	}
 }
+
+// Each request is counted once, by its route and not by its path.
+func TestCounters(t *testing.T) {
+	t.Parallel()
+	s := server(t, nil)
+	for _, path := range []string{"/echo", "/echo", "/somewhere", "/healthz", "/panic"} {
+		r := httptest.NewRequest(http.MethodGet, "https://kith.example"+path, nil)
+		r.TLS = &tls.ConnectionState{}
+		s.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	r := httptest.NewRequest(http.MethodGet, "https://elsewhere.example/echo", nil)
+	s.ServeHTTP(httptest.NewRecorder(), r)
+	for _, c := range []struct {
+		route, class string
+		want         uint64
+	}{{"/echo", "2xx", 2}, {"/", "4xx", 1}, {"/healthz", "2xx", 1}, {"/panic", "5xx", 1}, {"none", "4xx", 1}} {
+		if got := s.Counters().Requests.Of(c.route, c.class).Value(); got != c.want {
+			t.Errorf("%s %s: %d, want %d", c.route, c.class, got, c.want)
+		}
+	}
+}

@@ -22,6 +22,9 @@ type Check struct {
 
 // health answers /healthz: 200 where all checks pass, else 503, with the name of each and how it is.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
+	if !s.limit.Allow(r) {
+		return &Error{Status: http.StatusTooManyRequests, Code: CodeTooFast}
+	}
 	if err := onlyRead(w, r); err != nil {
 		return err
 	}
