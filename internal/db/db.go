@@ -66,6 +66,8 @@ type DB struct {
 	health  atomic.Pointer[error]
 	close   func() error
 
+	counters *Counters
+
 	mu    sync.Mutex // guards known
 	known map[string]bool
 }
@@ -86,7 +88,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 }
 
 func open(ctx context.Context, o Options, t tuning) (_ *DB, err error) {
-	d := &DB{log: o.Log, strict: o.Strict, path: o.Path, queue: newQueue(), known: map[string]bool{}}
+	d := &DB{log: o.Log, strict: o.Strict, path: o.Path, queue: newQueue(), known: map[string]bool{}, counters: newCounters()}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}

@@ -470,3 +470,37 @@ func TestInABubble(t *testing.T) {
 		}
 	})
 }
+
+// Every act is counted once: as committed, or as refused where it failed by itself.
+func TestCounters(t *testing.T) {
+	t.Parallel()
+	d := newTest(t)
+	c := d.Counters()
+	before := c.Committed.Value()
+	release := hold(d) // so that the others make one batch
+	odd := errors.New("odd")
+	var wg sync.WaitGroup
+	for i := range 10 {
+		wg.Add(1)
+		d.Submit(func(tx *Tx) error {
+			if i%5 == 0 {
+				return odd
+			}
+			return insert(i)(tx)
+		}, func(error) { wg.Done() })
+	}
+	release()
+	wg.Wait()
+	if got := c.Committed.Value() - before; got != 9 { // and the one that held
+		t.Errorf("%d acts were committed, want 9", got)
+	}
+	if got := c.Refused.Value(); got != 2 {
+		t.Errorf("%d acts were refused, want 2", got)
+	}
+	if got := c.Failed.Value(); got != 0 {
+		t.Errorf("%d acts failed, want 0", got)
+	}
+	if d.LogSize() == 0 {
+		t.Error("the log has no size")
+	}
+}

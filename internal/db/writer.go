@@ -23,10 +23,14 @@ type writer struct {
 	ended  chan struct{} // closed when run has returned
 	acting atomic.Bool   // f of an act is running
 	id     atomic.Pointer[string]
+
+	// Of the transaction that is under way; see Tx.Ending.
+	endings map[any]Ending
+	due     []Ending // the same, in order
 }
 
 func newWriter(d *DB, c *conn, t tuning) *writer {
-	return &writer{db: d, conn: c, tuning: t, ended: make(chan struct{})}
+	return &writer{db: d, conn: c, tuning: t, ended: make(chan struct{}), endings: map[any]Ending{}}
 }
 
 // run takes acts until the queue is closed and empty.
@@ -65,7 +69,9 @@ func (w *writer) batch(acts []*act) {
 		return
 	}
 
-	err := w.commit(acts)
+	begin := time.Now()
+	endings, err := w.commit(acts)
+	w.db.counters.batch(acts, time.Since(begin), err)
 	if err != nil {
 		err = fmt.Errorf("db: not committed: %w", err)
 		if w.db.Healthy() == nil {
@@ -78,6 +84,9 @@ func (w *writer) batch(acts []*act) {
 	}
 
 	w.db.faults.pass(afterCommit)
+	for _, a := range endings {
+		w.after(a)
+	}
 	for i, a := range acts {
 		if i > 0 {
 			w.db.faults.pass(betweenAnswers)
@@ -87,39 +96,46 @@ func (w *writer) batch(acts []*act) {
 	w.db.faults.pass(afterAnswers)
 }
 
-// commit runs acts in one transaction. Each has its own error afterwards; an error returned is that of all.
-func (w *writer) commit(acts []*act) (err error) {
+// commit runs acts in one transaction, and then what they left to its end, which it returns. Each has its own error
+// afterwards; an error returned is that of all.
+func (w *writer) commit(acts []*act) (endings []*act, err error) {
 	if err := w.sql("BEGIN IMMEDIATE"); err != nil {
-		return err
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
+			endings = nil
+			w.forget()
 			w.sql("ROLLBACK") // fails where SQLite has rolled back on its own
 		}
 	}()
 	if w.db.Healthy() != nil {
 		// A commit that changes nothing proves nothing: this one writes a page.
 		if err := w.sql("PRAGMA user_version = 0"); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if len(acts) == 1 {
 		// The act is the whole transaction, and needs no savepoint of its own.
 		if err := w.act(acts[0]); err != nil {
-			return err
+			return nil, err
 		}
 		if acts[0].err != nil {
-			return w.sql("ROLLBACK")
+			w.forget()
+			return nil, w.sql("ROLLBACK")
 		}
 	} else {
 		for _, a := range acts {
 			if err := w.savepoint(a); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
+	if endings, err = w.end(); err != nil {
+		return nil, err
+	}
 	w.db.faults.pass(beforeCommit)
-	return w.sql("COMMIT")
+	return endings, w.sql("COMMIT")
 }
 
 // savepoint runs one act of several so that it can be undone alone.
@@ -141,7 +157,7 @@ func (w *writer) savepoint(a *act) error {
 // act runs a.f and keeps its error. An error returned is one that ends the whole transaction.
 func (w *writer) act(a *act) error {
 	w.db.faults.pass(beforeSavepoint)
-	tx := &Tx{conn: w.conn, act: a}
+	tx := &Tx{conn: w.conn, act: a, writer: w}
 	w.acting.Store(true)
 	a.err = w.guard("act", func() error { return a.f(tx) })
 	w.acting.Store(false)
@@ -156,11 +172,16 @@ func (w *writer) answer(a *act, err error) {
 		a.err = err
 	}
 	if a.err == nil {
-		for _, g := range a.after {
-			w.guard("After", func() error { g(); return nil }) // it is logged, and the act is committed
-		}
+		w.after(a)
 	}
 	w.guard("answer", func() error { a.done(a.err); return nil })
+}
+
+// after runs what a committed act gave to After.
+func (w *writer) after(a *act) {
+	for _, g := range a.after {
+		w.guard("After", func() error { g(); return nil }) // it is logged, and the act is committed
+	}
 }
 
 // guard runs f and makes a panic an error, which it logs.
