@@ -52,16 +52,26 @@ type World struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	ids    int
+	abroad *abroad
 }
 
 // Each runs f in a world of one router, and in one of two.
-func Each(t *testing.T, f func(w *World)) {
+func Each(t *testing.T, f func(w *World)) { each(t, false, f) }
+
+// EachAbroad is Each for worlds whose routers reach other domains: Sent returns what they sent there.
+func EachAbroad(t *testing.T, f func(w *World)) { each(t, true, f) }
+
+func each(t *testing.T, federated bool, f func(w *World)) {
 	for n := 1; n <= 2; n++ {
 		t.Run(fmt.Sprintf("routers=%d", n), func(t *testing.T) {
 			t.Parallel()
 			path := t.TempDir() + "/kith.db"
 			synctest.Test(t, func(t *testing.T) {
-				w := Open(t, path, n)
+				var a *abroad
+				if federated {
+					a = &abroad{}
+				}
+				w := open(t, path, n, a)
 				f(w)
 				w.Close()
 			})
@@ -73,7 +83,12 @@ func Each(t *testing.T, f func(w *World)) {
 // it.
 func Open(t *testing.T, path string, routers int) *World {
 	t.Helper()
-	w := &World{T: t}
+	return open(t, path, routers, nil)
+}
+
+func open(t *testing.T, path string, routers int, remote *abroad) *World {
+	t.Helper()
+	w := &World{T: t, abroad: remote}
 	w.DB = dbtest.Open(t, path, account.Schema(), contact.Schema(), archive.Schema(), seen.Schema())
 	keys, err := keyfile.Load(path + ".key")
 	if err != nil {
@@ -95,6 +110,9 @@ func Open(t *testing.T, path string, routers int) *World {
 		c := &carrier{world: w, me: i, count: routers, chance: rand.New(rand.NewPCG(1, uint64(i)))}
 		if routers > 1 {
 			o.Peers = c
+		}
+		if remote != nil {
+			o.Remote = remote
 		}
 		r := router.New(o)
 		var list *roster.Roster
@@ -188,6 +206,33 @@ func (w *World) Settle() {
 		time.Sleep(10 * time.Second) // the bubble's clock: lost packets come again
 		synctest.Wait()
 	}
+}
+
+// abroad is router.Remote: it keeps what goes to other domains.
+type abroad struct {
+	mu   sync.Mutex
+	sent []*stanza.Stanza
+}
+
+func (a *abroad) Send(st *stanza.Stanza) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sent = append(a.sent, st)
+}
+
+// Sent returns what was sent to other domains since the last call, in a world of EachAbroad.
+func (w *World) Sent() []*stanza.Stanza {
+	w.abroad.mu.Lock()
+	defer w.abroad.mu.Unlock()
+	sent := w.abroad.sent
+	w.abroad.sent = nil
+	return sent
+}
+
+// Receive has a stanza come in from another domain; in it, addresses are written as in Sendf.
+func (w *World) Receive(format string, args ...any) {
+	w.T.Helper()
+	w.Routers[0].Route(w.Parse(spell(format, args...)))
 }
 
 // A carrier is router.Peers between the routers of a world.
@@ -340,8 +385,12 @@ func (w *World) Parse(raw string) *stanza.Stanza {
 // Sendf sends a stanza; in it, @ at the end of a name stands for the domain: to="juliet@".
 func (d *Device) Sendf(format string, args ...any) {
 	d.w.T.Helper()
-	raw := strings.NewReplacer(`@"`, `@`+Domain+`"`, `@/`, `@`+Domain+`/`).Replace(fmt.Sprintf(format, args...))
-	d.Send(d.w.Parse(raw))
+	d.Send(d.w.Parse(spell(format, args...)))
+}
+
+// spell writes addresses of the domain in full.
+func spell(format string, args ...any) string {
+	return strings.NewReplacer(`@"`, `@`+Domain+`"`, `@/`, `@`+Domain+`/`).Replace(fmt.Sprintf(format, args...))
 }
 
 // Send sends a stanza. It blocks where the stream has no credit.
