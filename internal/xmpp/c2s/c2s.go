@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package c2s lets clients in: listeners for TCP with STARTTLS and for direct TLS (XEP-0368 v1.1.0), the WebSocket
-// endpoint (RFC 7395), authentication with SASL (RFC 6120 §6) and SASL2 (XEP-0388 v1.0.4) with tokens
+// endpoint (RFC 7395), registration (register.go), authentication with SASL (RFC 6120 §6) and SASL2 (XEP-0388 v1.0.4) with tokens
 // (XEP-0484 v0.2.0), binding (RFC 6120 §7, XEP-0386 v1.1.0), and then the life of the session.
 //
 // conn.go tells the story of one connection; features.go lists what is offered in which state. Each
@@ -50,7 +50,11 @@ type Options struct {
 	DB       *db.DB
 	Router   *router.Router
 	Accounts Accounts
-	TLS      *tls.Config      // for STARTTLS and direct TLS
+	TLS      *tls.Config // for STARTTLS and direct TLS
+	// Registrar makes accounts; nil: clients cannot register. MayRegister may be nil: as often as they like.
+	Registrar   Registrar
+	MayRegister RegisterPolicy
+
 	Features xmlstream.Raw    // more stream features for who has logged in, such as capabilities
 	Key      [32]byte         // makes stable resources
 	Limits   xmlstream.Limits // of stanzas after authentication; zero: xmlstream.AfterAuth
@@ -62,6 +66,7 @@ type Server struct {
 	Options
 	throttle  *throttle
 	strangers strangers
+	count     Counters
 	life      context.Context // ends with Shutdown; for what nobody needs to wait for then
 	die       context.CancelFunc
 
@@ -109,30 +114,21 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, direct bool) error {
 			}
 			continue
 		}
-		s.start(addressOf(nc), func() *stream.Stream {
+		transport := "starttls"
+		if direct {
+			transport = "tls"
+		}
+		s.start(transport, addressOf(nc), func() *stream.Stream {
+			st := stream.NewTCP(nc, stream.Options{From: s.Domain.String()})
 			if direct {
-				tc := tls.Server(nc, s.TLS)
-				if !s.handshake(tc) {
+				defer context.AfterFunc(s.life, st.Cut)()
+				if st.StartTLS(s.TLS) != nil {
 					return nil
 				}
-				nc = tc
 			}
-			return stream.NewTCP(nc, stream.Options{From: s.Domain.String()})
+			return st
 		}, func() { nc.Close() })
 	}
-}
-
-// handshakeTimeout is how long a peer has for TLS.
-const handshakeTimeout = 30 * time.Second
-
-func (s *Server) handshake(c *tls.Conn) bool {
-	ctx, cancel := context.WithTimeout(s.life, handshakeTimeout)
-	defer cancel()
-	if c.HandshakeContext(ctx) != nil {
-		c.Close()
-		return false
-	}
-	return true
 }
 
 // A WebSocketPolicy judges a request for the WebSocket endpoint: where the client is, whether nobody on the
@@ -151,16 +147,20 @@ func (s *Server) WebSocket(policy WebSocketPolicy) http.Handler {
 		if err != nil {
 			return // answered
 		}
-		s.start(remote, func() *stream.Stream {
+		s.start("websocket", remote, func() *stream.Stream {
 			return stream.NewWebSocket(nc, br, stream.Options{From: s.Domain.String(), Secure: true, Remote: remote})
 		}, func() { nc.Close() })
 	})
 }
 
 // start runs a connection from remote on its own goroutine; Shutdown waits for it.
-func (s *Server) start(remote netip.Addr, open func() *stream.Stream, refuse func()) {
-	leave, ok := s.strangers.enter(remote)
+func (s *Server) start(transport string, remote netip.Addr, open func() *stream.Stream, refuse func()) {
+	leave, ok := s.strangers.enter(remote, func() {
+		s.count.Refused.Of("total").Inc()
+		refuse()
+	})
 	if !ok {
+		s.count.Refused.Of("address").Inc()
 		refuse()
 		return
 	}
@@ -173,11 +173,15 @@ func (s *Server) start(remote netip.Addr, open func() *stream.Stream, refuse fun
 	}
 	s.running.Add(1)
 	s.mu.Unlock()
+	s.count.Connections.Of(transport).Inc()
+	s.count.Open.Inc()
 	go func() {
-		defer s.running.Done()
-		defer leave()
 		st := open()
 		if st == nil {
+			s.count.Refused.Of("handshake").Inc()
+			s.count.Open.Dec()
+			leave()
+			s.running.Done()
 			return
 		}
 		c := newConn(s, st, leave)
@@ -185,16 +189,21 @@ func (s *Server) start(remote netip.Addr, open func() *stream.Stream, refuse fun
 		s.conns[c] = struct{}{}
 		stopping := s.stopping
 		s.mu.Unlock()
-		defer func() {
-			s.mu.Lock()
-			delete(s.conns, c)
-			s.mu.Unlock()
-		}()
 		if stopping {
 			c.interrupt()
 		}
 		c.serve()
 	}()
+}
+
+// gone is called once for each connection that start ran.
+func (s *Server) gone(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	c.leave()
+	s.count.Open.Dec()
+	s.running.Done()
 }
 
 // Shutdown ends all connections: what was read is acknowledged first, and what is queued is written. It

@@ -44,6 +44,8 @@ type conn struct {
 	logIn    session.LogIn
 	failures int
 
+	registration *registration // nil: it was never asked for
+
 	session *session.Session
 	binding *router.Binding
 
@@ -62,14 +64,18 @@ func (c *conn) interrupt() {
 	_ = c.stream.SetReadDeadline(time.Unix(1, 0)) // a connection that fails here ends anyhow
 }
 
-// serve is the life of a connection.
+// serve is the life of a connection. Once it is bound that goes on in another goroutine, and the stack that this one has
+// grown for the handshake is given back.
 func (c *conn) serve() {
-	ctx := context.Background()
-	err := c.negotiate(ctx)
-	if err == nil {
-		err = c.live()
+	if err := c.negotiate(context.Background()); err != nil {
+		c.end(err)
+		c.srv.gone(c)
+		return
 	}
-	c.end(err)
+	go func() { // Shutdown waits for it
+		c.end(c.live())
+		c.srv.gone(c)
+	}()
 }
 
 // negotiate takes the connection from its first byte to a bound resource.
@@ -201,6 +207,7 @@ func (c *conn) end(err error) {
 			c.settle()
 		}
 	}
+	c.srv.count.ended(say)
 	c.stream.Close(say) // the connection is at its end whatever it says
 	if c.session == nil {
 		return

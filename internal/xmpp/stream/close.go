@@ -30,9 +30,7 @@ const (
 // sends nothing. The error is that of sending; nil if there was nothing to send.
 func (s *Stream) Close(e *Error) error {
 	s.startTimer()
-	s.patience.Lock()
-	_ = s.raw.SetWriteDeadline(time.Now().Add(closeTimeout)) // the timer is there as well
-	s.patience.Unlock()
+	s.link.closeBy(time.Now().Add(closeTimeout))
 	s.writing.Lock()
 	err := s.farewell(e)
 	s.writing.Unlock()
@@ -46,7 +44,7 @@ func (s *Stream) Close(e *Error) error {
 // Cut closes the connection at once and sends nothing. Reads and writes in progress return ErrClosed.
 func (s *Stream) Cut() {
 	s.down.Store(true)
-	_ = s.raw.Close() // nothing to be done about it
+	_ = s.link.Close() // nothing to be done about it
 }
 
 // Suspend closes the connection and not the stream, which is to be resumed after a restart of the server
@@ -54,11 +52,9 @@ func (s *Stream) Cut() {
 // second until the peer has taken what was written before.
 func (s *Stream) Suspend() {
 	s.startTimer()
-	s.patience.Lock()
-	_ = s.raw.SetWriteDeadline(time.Now().Add(suspendTimeout)) // the timer is there as well
-	s.patience.Unlock()
+	s.link.closeBy(time.Now().Add(suspendTimeout))
 	s.suspended.Store(true)
-	_ = s.raw.SetReadDeadline(time.Now()) // wakes the reader
+	_ = s.link.conn.SetReadDeadline(time.Now()) // wakes the reader
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	s.ended = ErrClosed
@@ -68,7 +64,7 @@ func (s *Stream) Suspend() {
 		s.wave(codeRestart)
 	}
 	s.writing.Unlock()
-	_ = s.raw.SetReadDeadline(time.Now().Add(suspendTimeout))
+	_ = s.link.conn.SetReadDeadline(time.Now().Add(suspendTimeout))
 	s.discard()
 }
 
@@ -109,7 +105,7 @@ func (s *Stream) farewell(e *Error) error {
 	} else {
 		b = append(b, "</stream:stream>"...)
 	}
-	return s.put(b)
+	return s.put(b, false)
 }
 
 // endOfPeer notes that the peer has ended its stream. If we had ended ours before, all is done and the connection
@@ -131,7 +127,7 @@ func (s *Stream) linger(first bool) {
 	if s.down.Load() {
 		return
 	}
-	_ = s.raw.SetReadDeadline(time.Now().Add(closeTimeout)) // the timer is there as well
+	_ = s.link.conn.SetReadDeadline(time.Now().Add(closeTimeout)) // the timer is there as well
 	s.writing.Lock()
 	opened, broken := s.opened, s.broken
 	s.writing.Unlock()
@@ -182,7 +178,7 @@ func (s *Stream) awaitEnd() {
 // awaitWave drops what the peer sends until its close frame, and answers that.
 func (s *Stream) awaitWave() {
 	for {
-		op, payload, err := s.frames.next(s.limits.Bytes)
+		op, payload, err := s.frame()
 		switch {
 		case err != nil:
 			return
@@ -198,19 +194,38 @@ func (s *Stream) awaitWave() {
 // discard shows the peer our end of the connection, and drops what it has sent so that the system does not reset
 // the connection under what it has not yet read from us.
 func (s *Stream) discard() {
-	if t := s.tls.Load(); t != nil {
-		_ = t.CloseWrite() // here and below: what fails ends sooner
-	}
-	if c, ok := s.raw.(interface{ CloseWrite() error }); ok {
-		_ = c.CloseWrite()
-		_, _ = io.CopyN(io.Discard, s.raw, maxDiscard)
+	s.closeTLS()
+	if c, ok := s.link.conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite() // what fails ends sooner
+		_, _ = io.CopyN(io.Discard, s.link.conn, maxDiscard)
 	}
 	s.closeConn()
 }
 
+// closeTLS tells the peer that nothing more is sent (RFC 8446 §6.1).
+func (s *Stream) closeTLS() {
+	t := s.tls.Load()
+	if t == nil {
+		return
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if s.broken != nil {
+		return
+	}
+	err := t.CloseWrite()
+	if err == nil {
+		err = s.link.flush(true)
+	}
+	if err == nil {
+		err = ErrClosed
+	}
+	s.broken = err
+}
+
 // closeConn closes the connection, with TLS as TLS wants it.
 func (s *Stream) closeConn() {
-	s.down.Store(true)
-	_ = s.conn().Close() // nothing to be done about it
+	s.closeTLS()
+	s.Cut()
 	s.timer.Load().Stop()
 }

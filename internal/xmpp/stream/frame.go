@@ -3,7 +3,6 @@
 package stream
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -35,11 +34,10 @@ const (
 )
 
 const (
-	maxControl    = 125  // bytes of a control frame's payload (RFC 6455 §5.5)
-	maxFrameHead  = 14   // bytes: two, eight of length, four of key
-	guessHead     = 4    // bytes left free in front of a frame that is being written
-	readChunk     = 4096 // a message's buffer grows by so much, whatever length its frame claims
-	smallReadSize = 512  // bytes of the read buffer that an idle stream keeps
+	maxControl   = 125  // bytes of a control frame's payload (RFC 6455 §5.5)
+	maxFrameHead = 14   // bytes: two, eight of length, four of key
+	guessHead    = 4    // bytes left free in front of a frame that is being written
+	readChunk    = 4096 // a message's buffer grows by so much, whatever length its frame claims
 )
 
 // A frameError is a breach of RFC 6455 by the peer: the connection ends with code.
@@ -51,28 +49,38 @@ type frameError struct {
 func (e *frameError) Error() string { return fmt.Sprintf("stream: websocket: %s (%d)", e.text, e.code) }
 
 // A frameReader takes messages and control frames out of a connection (RFC 6455 §5). Where a read fails with a
-// timeout, everything read so far is kept, and next may be called again. It is used by one goroutine.
+// timeout, or would have to wait, everything read so far is kept, and next may be called again. It is used by one
+// goroutine.
 type frameReader struct {
 	src    io.Reader
 	masked bool // what the peer sends must be masked: it is a client
 
-	buf  [smallReadSize]byte
-	r, w int // buf[r:w] was read and not yet taken
+	buf  *[]byte // from the pool; nil where nothing was read that is not yet taken
+	r, w int     // buf[r:w] is that
 
-	inFrame bool      // the header of a frame was taken, and the three below hold it
-	head    byte      // its first byte
-	left    uint64    // bytes of its payload that are still to come
-	key     [4]byte   // its mask, turned so that the next byte uses key[0]
-	control []byte    // the payload of a control frame, nil while there is none
-	message *[]byte   // the message put together so far, from the pool; nil between messages
-	frames  int       // how many frames it has
-	scratch [125]byte // what control lies in
+	inFrame bool    // the header of a frame was taken, and the three below hold it
+	head    byte    // its first byte
+	left    uint64  // bytes of its payload that are still to come
+	key     [4]byte // its mask, turned so that the next byte uses key[0]
+	control []byte  // the payload of a control frame, nil while there is none
+	message *[]byte // the message put together so far, from the pool; nil between messages
+	frames  int     // how many frames it has
 }
 
 // take gives the reader bytes that were read before it existed.
 func (f *frameReader) take(b []byte) {
 	if len(b) > 0 {
-		f.src = io.MultiReader(bytes.NewReader(bytes.Clone(b)), f.src)
+		f.buf = getBuffer()
+		*f.buf = append(*f.buf, b...)
+		f.w = len(b)
+	}
+}
+
+// rest gives the buffer for reading back if nothing is in it.
+func (f *frameReader) rest() {
+	if f.buf != nil && f.r == f.w {
+		putBuffer(f.buf)
+		f.buf, f.r, f.w = nil, 0, 0
 	}
 }
 
@@ -137,7 +145,7 @@ func (f *frameReader) header(limit int) error {
 	}
 	switch op {
 	case opClose, opPing, opPong:
-		f.control = f.scratch[:0]
+		f.control = make([]byte, 0, n)
 	case opBinary: // RFC 7395 §3.2
 		return &frameError{codeUnsupported, "binary data"}
 	case opText, opContinuation:
@@ -165,7 +173,11 @@ func (f *frameReader) header(limit int) error {
 // peekHeader returns the bytes of a frame's header, which stay in the buffer, and their number.
 func (f *frameReader) peekHeader() (h []byte, size int, err error) {
 	for {
-		h = f.buf[f.r:f.w]
+		if f.buf == nil {
+			f.buf = getBuffer()
+		}
+		buf := (*f.buf)[:cap(*f.buf)]
+		h = buf[f.r:f.w]
 		size = 2
 		if len(h) >= 2 {
 			switch h[1] & 0x7f {
@@ -183,10 +195,10 @@ func (f *frameReader) peekHeader() (h []byte, size int, err error) {
 		}
 		if f.r == f.w {
 			f.r, f.w = 0, 0
-		} else if f.r+maxFrameHead > len(f.buf) {
-			f.w, f.r = copy(f.buf[:], h), 0
+		} else if f.r+maxFrameHead > len(buf) {
+			f.w, f.r = copy(buf, h), 0
 		}
-		n, err := f.src.Read(f.buf[f.w:])
+		n, err := f.src.Read(buf[f.w:])
 		f.w += n
 		if n == 0 && err != nil {
 			if err == io.EOF && (f.w > f.r || f.message != nil) {
@@ -211,7 +223,7 @@ func (f *frameReader) payload() error {
 		var n int
 		var err error
 		if f.r < f.w {
-			n = copy(room, f.buf[f.r:f.w])
+			n = copy(room, (*f.buf)[f.r:f.w])
 			f.r += n
 		} else if n, err = f.src.Read(room); n == 0 && err != nil {
 			if err == io.EOF {

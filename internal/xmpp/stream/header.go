@@ -40,7 +40,7 @@ func (s *Stream) Open() (Header, error) {
 		NS:   xmlstream.NSClient, // RFC 7395 has no other
 	}
 	if !s.IsWebSocket() {
-		if h.NS = s.tcp.parser.Content(); h.NS == xmlstream.NSStreams { // RFC 6120 §4.8.2: prefix-free
+		if h.NS = s.parser.Content(); h.NS == xmlstream.NSStreams { // RFC 6120 §4.8.2: prefix-free
 			h.NS = ""
 		}
 	}
@@ -154,8 +154,8 @@ func (s *Stream) appendHeader(b []byte, h Header) []byte {
 // What the peer has already sent of its new stream is kept.
 func (s *Stream) Restart() {
 	s.reading.Lock()
-	if s.tcp != nil {
-		s.tcp.parser.Reset()
+	if s.parser != nil {
+		s.parser.Reset()
 	}
 	s.reading.Unlock()
 	s.writing.Lock()
@@ -168,8 +168,8 @@ func (s *Stream) SetLimits(l xmlstream.Limits) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	s.limits = l
-	if s.tcp != nil {
-		s.tcp.parser.SetLimits(l)
+	if s.parser != nil {
+		s.parser.SetLimits(l)
 	}
 }
 

@@ -12,15 +12,6 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
-// A tcpReader feeds a parser from a connection.
-type tcpReader struct {
-	parser *xmlstream.Parser
-	full   bool // the last read filled its buffer: more is likely to be there
-	small  [smallReadSize]byte
-}
-
-func newTCPReader(l xmlstream.Limits) *tcpReader { return &tcpReader{parser: xmlstream.NewParser(l)} }
-
 // Read returns the next first-level element. Its errors end the stream, except for timeouts:
 //   - io.EOF: the peer ended the stream with its closing tag. The caller calls Close.
 //   - io.ErrUnexpectedEOF: the connection ended, the stream did not; it may be resumed (XEP-0198).
@@ -60,7 +51,7 @@ func (s *Stream) token() (xmlstream.Token, error) {
 	}
 	var tok xmlstream.Token
 	var err error
-	if s.tcp != nil {
+	if s.parser != nil {
 		tok, err = s.tcpToken()
 	} else {
 		tok, err = s.webSocketToken()
@@ -78,43 +69,63 @@ func (s *Stream) token() (xmlstream.Token, error) {
 }
 
 func (s *Stream) tcpToken() (xmlstream.Token, error) {
-	r := s.tcp
 	for {
-		tok, err := r.parser.Next()
+		tok, err := s.parser.Next()
 		if err != xmlstream.ErrMore {
 			return tok, err
 		}
-		if err := r.fill(s.conn()); err != nil {
+		err = s.fill()
+		if err == errBlocked {
+			s.parser.Release() // if it holds nothing
+			err = s.park()
+		}
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
 			return tok, err
 		}
 	}
 }
 
-// fill reads once. While nothing of an element is there, it waits with the small buffer only.
-func (r *tcpReader) fill(src io.Reader) error {
-	buf := r.small[:]
-	if r.full && r.parser.Buffered() > 0 {
-		big := getBuffer()
-		defer putBuffer(big)
-		buf = (*big)[:cap(*big)]
-	} else if r.parser.Buffered() == 0 {
-		r.parser.Release()
-	}
-	n, err := src.Read(buf)
-	r.full = n == len(buf)
+// fill reads once.
+func (s *Stream) fill() error {
+	b := getBuffer()
+	defer putBuffer(b)
+	n, err := s.conn().Read((*b)[:cap(*b)])
 	if n > 0 {
-		r.parser.Feed(buf[:n])
+		s.parser.Feed((*b)[:n])
 		return nil // an error will come again
-	}
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
 	}
 	return err
 }
 
+// park waits until there is something to read, with as little memory as can be.
+func (s *Stream) park() error {
+	s.flushDue()
+	if t := s.tls.Load(); t != nil {
+		dropBuffers(t)
+	}
+	return s.link.await()
+}
+
+// frame returns the next message or control frame of a WebSocket.
+func (s *Stream) frame() (op byte, payload []byte, err error) {
+	for {
+		op, payload, err = s.frames.next(s.limits.Bytes)
+		if err != errBlocked {
+			return op, payload, err
+		}
+		s.frames.rest()
+		if err := s.park(); err != nil {
+			return 0, nil, err
+		}
+	}
+}
+
 func (s *Stream) webSocketToken() (xmlstream.Token, error) {
 	for {
-		op, payload, err := s.frames.next(s.limits.Bytes)
+		op, payload, err := s.frame()
 		if err != nil {
 			if e, ok := errors.AsType[*frameError](err); ok {
 				s.code = e.code

@@ -13,8 +13,8 @@ import (
 // handshakeTimeout is how long the peer has for the TLS handshake.
 const handshakeTimeout = 30 * time.Second
 
-// StartTLS does the TLS handshake after <proceed/> was sent, or received by a client (RFC 6120 §5.4.3), and restarts
-// the stream; Open comes next. It fails with *Error policy-violation where the peer had sent anything behind its
+// StartTLS does the TLS handshake after <proceed/> was sent, or received by a client (RFC 6120 §5.4.3), or at once, and
+// restarts the stream; Open comes next. It fails with *Error policy-violation where the peer had sent anything behind its
 // last element: that came unprotected, and would count as protected. After any error the connection is gone, and
 // no closing tag was sent (RFC 6120 §5.4.3.2).
 func (s *Stream) StartTLS(cfg *tls.Config) error {
@@ -28,20 +28,22 @@ func (s *Stream) StartTLS(cfg *tls.Config) error {
 }
 
 func (s *Stream) startTLS(cfg *tls.Config) error {
-	if s.tcp == nil || s.tls.Load() != nil { // RFC 7395 §3.9
+	if s.parser == nil || s.ofTLS() != nil { // RFC 7395 §3.9
 		return errors.New("stream: TLS does not fit here")
 	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	if s.tcp.parser.Buffered() > 0 {
+	if s.parser.Buffered() > 0 {
 		return &Error{Condition: "policy-violation", Text: "data before the TLS handshake"}
 	}
 	// Nobody writes into the handshake; a Close from elsewhere cuts it when its patience ends.
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	t := tls.Server(s.raw, cfg)
+	s.link.shaking = true
+	defer func() { s.link.shaking = false }()
+	t := tls.Server(s.link, cfg)
 	if s.o.Client {
-		t = tls.Client(s.raw, cfg)
+		t = tls.Client(s.link, cfg)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 	defer cancel()

@@ -24,16 +24,22 @@
 // deadlines and the getters may be called by anyone at any time. Pings of a WebSocket are answered while reading,
 // never in the middle of a write.
 //
-// A Stream starts no goroutine. While it is idle, it holds a read buffer of 512 bytes and nothing else.
+// A Stream starts no goroutine. While it is idle it holds no buffer, where its connection is a socket of the system's
+// that can be asked without waiting: a reader then waits for the socket to become readable, with nothing to read into
+// (link.go). TLS keeps what it has grown, a few KiB, unless it is made to drop that (tlsdrop.go). Over anything else,
+// such as a pipe, a reader waits with a buffer.
+//
+// What is written goes out at once as far as the peer takes it; the writer waits for the rest, outside of TLS. A peer
+// that takes nothing for a minute is cut.
 package stream
 
 import (
 	"bufio"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,14 +61,14 @@ type Options struct {
 
 // A Stream is one XML stream, or one after the other after restarts, in both directions over one connection.
 type Stream struct {
-	o   Options
-	raw net.Conn                 // below TLS, if there is TLS
-	tls atomic.Pointer[tls.Conn] // nil without TLS
+	o    Options
+	link *link                    // below TLS
+	tls  atomic.Pointer[tls.Conn] // over link; nil without
 
 	// The reader's.
-	reading lock       // held while reading; guards the five below
-	tcp     *tcpReader // nil on a WebSocket
-	frames  *frameReader
+	reading lock              // held while reading; guards the five below
+	parser  *xmlstream.Parser // nil on a WebSocket
+	frames  *frameReader      // nil on TCP
 	limits  xmlstream.Limits
 	ended   error  // why no more can be read; nil while it can
 	code    uint16 // with what the WebSocket is to be closed
@@ -75,9 +81,6 @@ type Stream struct {
 	waved   bool   // a close frame was sent
 	broken  error  // why no more can be written; nil while it can
 
-	patience sync.Mutex // held while setting deadlines of writes; guards the one below
-	until    time.Time  // what SetWriteDeadline was given
-
 	answer    atomic.Pointer[[]byte]     // the last ping's payload that is still to be answered
 	closing   atomic.Bool                // Close or Suspend was called
 	timer     atomic.Pointer[time.Timer] // cuts a stream that is closing; nil before
@@ -85,11 +88,12 @@ type Stream struct {
 	down      atomic.Bool                // the connection was closed by us
 }
 
-// NewTCP returns the stream over c, which is a TCP connection, or a *tls.Conn over one, and from now on belongs to
-// the stream.
+// NewTCP returns the stream over c, which is a TCP connection, or something like it, and from now on belongs to the
+// stream. For TLS at once (XEP-0368), StartTLS is called before Open. c may also be a *tls.Conn; that costs an idle
+// stream a buffer.
 func NewTCP(c net.Conn, o Options) *Stream {
 	s := newStream(c, o)
-	s.tcp = newTCPReader(s.limits)
+	s.parser = xmlstream.NewParser(s.limits)
 	return s
 }
 
@@ -97,7 +101,7 @@ func NewTCP(c net.Conn, o Options) *Stream {
 // over, and br is not used any more; it may be nil.
 func NewWebSocket(c net.Conn, br *bufio.Reader, o Options) *Stream {
 	s := newStream(c, o)
-	s.frames = &frameReader{src: c, masked: !o.Client}
+	s.frames = &frameReader{src: s.link, masked: !o.Client}
 	if br != nil {
 		b, _ := br.Peek(br.Buffered()) // cannot fail: so much is there
 		s.frames.take(b)
@@ -112,20 +116,24 @@ func newStream(c net.Conn, o Options) *Stream {
 	if o.Limits == (xmlstream.Limits{}) {
 		o.Limits = xmlstream.BeforeAuth
 	}
-	s := &Stream{o: o, raw: c, reading: newLock(), writing: newLock(), limits: o.Limits, code: codeNormal}
-	if t, ok := c.(*tls.Conn); ok {
-		s.raw = t.NetConn()
-		s.tls.Store(t)
-	}
-	return s
+	return &Stream{o: o, link: newLink(c), reading: newLock(), writing: newLock(), limits: o.Limits, code: codeNormal}
 }
 
-// conn is the connection on which the stream's bytes travel.
-func (s *Stream) conn() net.Conn {
+// conn is what the stream's bytes travel on.
+func (s *Stream) conn() io.ReadWriter {
 	if t := s.tls.Load(); t != nil {
 		return t
 	}
-	return s.raw
+	return s.link
+}
+
+// ofTLS is the TLS that protects the stream, ours or the connection's; nil without.
+func (s *Stream) ofTLS() *tls.Conn {
+	if t := s.tls.Load(); t != nil {
+		return t
+	}
+	t, _ := s.link.conn.(*tls.Conn)
+	return t
 }
 
 // IsWebSocket says whether the stream runs over a WebSocket.
@@ -133,7 +141,7 @@ func (s *Stream) IsWebSocket() bool { return s.frames != nil }
 
 // TLS returns the state of the stream's TLS, nil where there is none of ours. It waits for a handshake in progress.
 func (s *Stream) TLS() *tls.ConnectionState {
-	t := s.tls.Load()
+	t := s.ofTLS()
 	if t == nil {
 		return nil
 	}
@@ -142,14 +150,14 @@ func (s *Stream) TLS() *tls.ConnectionState {
 }
 
 // Secure says whether what is sent is protected from those on the way: by our TLS, or as Options say.
-func (s *Stream) Secure() bool { return s.o.Secure || s.tls.Load() != nil }
+func (s *Stream) Secure() bool { return s.o.Secure || s.ofTLS() != nil }
 
 // RemoteAddr returns the peer's address, without its port; the zero Addr where the connection has none.
 func (s *Stream) RemoteAddr() netip.Addr {
 	if s.o.Remote.IsValid() {
 		return s.o.Remote
 	}
-	if a, ok := s.raw.RemoteAddr().(*net.TCPAddr); ok {
+	if a, ok := s.link.RemoteAddr().(*net.TCPAddr); ok {
 		return a.AddrPort().Addr().Unmap()
 	}
 	return netip.Addr{}
@@ -161,17 +169,13 @@ func (s *Stream) SetReadDeadline(t time.Time) error {
 	if s.closing.Load() {
 		return nil
 	}
-	return s.raw.SetReadDeadline(t)
+	return s.link.conn.SetReadDeadline(t)
 }
 
-// SetWriteDeadline sets the instant from which writes fail with a timeout; the zero Time is never. A write that
-// failed so cuts the stream: the peer has a part of it. It has no effect once the stream is being closed.
+// SetWriteDeadline sets the instant after which a write that the peer does not take at once fails with a timeout; the
+// zero Time is never, but for a peer that takes nothing for a minute. A write that failed so cuts the stream: the peer
+// has a part of it. It has no effect once the stream is being closed.
 func (s *Stream) SetWriteDeadline(t time.Time) error {
-	s.patience.Lock()
-	defer s.patience.Unlock()
-	if s.closing.Load() {
-		return nil
-	}
-	s.until = t
-	return s.raw.SetWriteDeadline(t)
+	s.link.writeBy(t)
+	return nil
 }

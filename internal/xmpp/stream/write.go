@@ -6,14 +6,13 @@ import (
 	"bytes"
 	"errors"
 	"net"
-	"time"
 
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
-// controlTimeout is how long a peer has to take a control frame.
-const controlTimeout = time.Minute
+// maxWrite is how much is written before the peer must have taken it, in bytes.
+const maxWrite = 64 << 10
 
 // Write sends raw, one element with a namespace declaration of its own: what is no stanza, such as <proceed/> or
 // <enabled/>. Stream features go through WriteFeatures.
@@ -79,7 +78,7 @@ func (s *Stream) finish(b []byte, at int) []byte {
 	return b
 }
 
-// send writes b, and a pong that came due meanwhile.
+// send writes b, and what came due meanwhile.
 func (s *Stream) send(b []byte) error {
 	s.writing.Lock()
 	err := s.broken
@@ -87,23 +86,37 @@ func (s *Stream) send(b []byte) error {
 		err = ErrClosed
 	}
 	if err == nil {
-		err = s.put(b)
+		err = s.put(b, false)
 	}
 	s.writing.Unlock()
-	s.flushPong()
+	s.flushDue()
 	return err
 }
 
-// put writes b; s.writing is held. Whether the reader may still find something decides what an error ends: a
-// timeout cuts the connection, any other error the reader meets as well, after what the peer had sent before.
-func (s *Stream) put(b []byte) error {
-	_, err := s.conn().Write(b)
-	if err == nil {
-		return nil
+// put writes b and waits until the peer's system has it; s.writing is held. control says that b is nothing the writer
+// knows of: its deadline does not count.
+func (s *Stream) put(b []byte, control bool) error {
+	for len(b) > 0 {
+		n := min(len(b), maxWrite)
+		_, err := s.conn().Write(b[:n]) // waits for nobody
+		if err == nil {
+			err = s.link.flush(control)
+		}
+		if err != nil {
+			return s.fail(err)
+		}
+		b = b[n:]
 	}
+	return nil
+}
+
+// fail notes that nothing more can be written; s.writing is held. Whether the reader may still find something decides
+// what an error ends: a peer that takes nothing is cut, any other error the reader meets as well, after what the peer
+// had sent before.
+func (s *Stream) fail(err error) error {
 	if s.down.Load() {
 		err = ErrClosed
-	} else if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+	} else if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() || errors.Is(err, errBacklog) {
 		s.Cut()
 	}
 	s.broken = err
@@ -115,13 +128,21 @@ func (s *Stream) put(b []byte) error {
 func (s *Stream) pong(payload []byte) {
 	b := bytes.Clone(payload)
 	s.answer.Store(&b)
-	s.flushPong()
+	s.flushDue()
 }
 
-func (s *Stream) flushPong() {
-	for s.answer.Load() != nil && s.writing.TryLock() {
-		if b := s.answer.Swap(nil); b != nil && s.broken == nil && !s.waved {
+// flushDue sends what is not the writer's: the answer to a ping, and what TLS has to say to its peer while it reads.
+func (s *Stream) flushDue() {
+	for (s.answer.Load() != nil || s.link.owes()) && s.writing.TryLock() {
+		if s.broken != nil {
+			s.answer.Store(nil)
+			s.writing.Unlock()
+			return
+		}
+		if b := s.answer.Swap(nil); b != nil && !s.waved {
 			s.putControl(appendFrame(nil, opPong, *b, s.o.Client))
+		} else if err := s.link.flush(true); err != nil {
+			_ = s.fail(err) // the next write or read meets it
 		}
 		s.writing.Unlock()
 	}
@@ -136,19 +157,6 @@ func (s *Stream) wave(code uint16) {
 	s.putControl(appendClose(nil, code, s.o.Client))
 }
 
-// putControl writes a frame of which the writer knows nothing: its deadline may have passed long ago, and is put
-// back afterwards. s.writing is held. The next write or read meets the same error.
-func (s *Stream) putControl(b []byte) {
-	s.setPatience(func() time.Time { return time.Now().Add(controlTimeout) })
-	_ = s.put(b)
-	s.setPatience(func() time.Time { return s.until })
-}
-
-// setPatience sets the deadline of writes, which is not the writer's. When the stream is closing, Close has set it.
-func (s *Stream) setPatience(until func() time.Time) {
-	s.patience.Lock()
-	defer s.patience.Unlock()
-	if !s.closing.Load() {
-		_ = s.raw.SetWriteDeadline(until()) // a dead connection says so when it is written to
-	}
-}
+// putControl writes a frame of which the writer knows nothing: its deadline may have passed long ago. s.writing is held.
+// The next write or read meets the same error.
+func (s *Stream) putControl(b []byte) { _ = s.put(b, true) }
