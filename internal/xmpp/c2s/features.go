@@ -52,6 +52,12 @@ func features() []feature {
 			negotiate: startTLS,
 		},
 		{
+			need: secure, forbid: authenticated, // XEP-0170 §2.3: before the log-in
+			offer:     offerRegistration,
+			begins:    xmlstream.Name{Space: xmlstream.NSClient, Local: "iq"},
+			negotiate: register,
+		},
+		{
 			need: secure, forbid: authenticated,
 			offer:     offerSASL2,
 			begins:    xmlstream.Name{Space: nsSASL2, Local: "authenticate"},
