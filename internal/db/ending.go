@@ -4,23 +4,35 @@ package db
 
 // An Ending is done once at the end of a transaction, for all acts in it that want the same.
 type Ending interface {
-	// End runs after the last act, as the function of an act does, and leaves no Ending. Where it fails, it alone is
+	// End runs after the last act, as the function of an act does, and calls no AtEnd. Where it fails, it alone is
 	// undone.
 	End(tx *Tx) error
 }
 
-// Ending returns what an earlier act of the same transaction has left under key, or leaves there what first makes. Its
-// End runs before the commit, whatever became of the act. What acts tell it must be the last that they do: nothing may
-// undo them afterwards.
-func (tx *Tx) Ending(key any, first func() Ending) Ending {
-	w := tx.writer
-	e, ok := w.endings[key]
-	if !ok {
-		e = first()
-		w.endings[key] = e
-		w.due = append(w.due, e)
+// AtEnd has tell called with the Ending that is under key in this transaction, which first makes where there is none yet,
+// if the act succeeds: what fails is not told. End runs before the commit.
+func (tx *Tx) AtEnd(key any, first func() Ending, tell func(Ending)) {
+	tx.tells = append(tx.tells, telling{key, first, tell})
+}
+
+// A telling is what an act has for an Ending.
+type telling struct {
+	key   any
+	first func() Ending
+	tell  func(Ending)
+}
+
+// tell passes on what an act that has succeeded has for endings.
+func (w *writer) tell(list []telling) {
+	for _, t := range list {
+		e, ok := w.endings[t.key]
+		if !ok {
+			e = t.first()
+			w.endings[t.key] = e
+			w.due = append(w.due, e)
+		}
+		t.tell(e)
 	}
-	return e
 }
 
 // end runs the endings that the acts of this transaction have left, and returns them as acts: what they give to After

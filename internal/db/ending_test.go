@@ -31,14 +31,10 @@ func TestEnding(t *testing.T) {
 	d := newTest(t)
 	var after []int
 	odd := errors.New("odd")
-	tell := func(key string, fail, before error) func(*Tx) error {
+	tell := func(key string, fail, err error) func(*Tx) error {
 		return func(tx *Tx) error {
-			if before != nil {
-				return before
-			}
-			e := tx.Ending(key, func() Ending { return &tally{fail: fail, after: &after} }).(*tally)
-			e.n++
-			return nil
+			tx.AtEnd(key, func() Ending { return &tally{fail: fail, after: &after} }, func(e Ending) { e.(*tally).n++ })
+			return err
 		}
 	}
 	batch := func(acts ...func(*Tx) error) {

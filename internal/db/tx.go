@@ -15,10 +15,10 @@ type Querier interface {
 
 // Tx is what an act works with. It ends with the act.
 type Tx struct {
-	conn   *conn // nil once ended
-	act    *act
-	writer *writer
-	fatal  error // an error that may have ended the whole transaction; nothing runs after it
+	conn  *conn // nil once ended
+	act   *act
+	tells []telling
+	fatal error // an error that may have ended the whole transaction; nothing runs after it
 }
 
 // Exec runs a statement that has no result.

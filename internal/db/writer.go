@@ -24,7 +24,7 @@ type writer struct {
 	acting atomic.Bool   // f of an act is running
 	id     atomic.Pointer[string]
 
-	// Of the transaction that is under way; see Tx.Ending.
+	// Of the transaction that is under way; see Tx.AtEnd.
 	endings map[any]Ending
 	due     []Ending // the same, in order
 }
@@ -157,10 +157,13 @@ func (w *writer) savepoint(a *act) error {
 // act runs a.f and keeps its error. An error returned is one that ends the whole transaction.
 func (w *writer) act(a *act) error {
 	w.db.faults.pass(beforeSavepoint)
-	tx := &Tx{conn: w.conn, act: a, writer: w}
+	tx := &Tx{conn: w.conn, act: a}
 	w.acting.Store(true)
 	a.err = w.guard("act", func() error { return a.f(tx) })
 	w.acting.Store(false)
+	if a.err == nil {
+		w.tell(tx.tells)
+	}
 	tx.end()
 	w.db.faults.pass(afterAct)
 	return tx.fatal
