@@ -21,40 +21,43 @@ func (t *turn) messageOut(trip *Trip) *job {
 	if to.Bare() == t.addr {
 		return t.messageSelf(trip)
 	}
-	return &job{
-		before: func(ctx context.Context) ([]write, error) {
-			if err := t.begin(ctx, trip); err != nil {
-				return nil, err
-			}
-			if err := t.stages(ctx, trip, Amend, Record); err != nil {
-				return nil, err
-			}
-			if len(trip.writes) > 0 {
-				trip.Write(func(tx *db.Tx) error {
-					if trip.ArchiveID == 0 {
-						return nil
-					}
-					return t.r.Store.PutTransit(tx, trip.Owner.ID, trip.ArchiveID, to.Bare())
-				})
-			}
-			return trip.writes, nil
-		},
-		after: func(ctx context.Context, err error) {
-			defer trip.ticket.done()
-			if err != nil {
-				t.refuse(trip, err)
-				return
-			}
+	j := &job{}
+	j.before = func(ctx context.Context) ([]write, error) {
+		if err := t.begin(ctx, trip); err != nil {
+			return nil, err
+		}
+		if err := t.stages(ctx, trip, Amend, Record); err != nil {
+			return nil, err
+		}
+		if len(trip.writes) > 0 {
+			t.join(ctx, trip, j)
+			trip.Write(func(tx *db.Tx) error {
+				if j.joint != nil || trip.ArchiveID == 0 {
+					return nil
+				}
+				return t.r.Store.PutTransit(tx, trip.Owner.ID, trip.ArchiveID, to.Bare())
+			})
+		}
+		return trip.writes, nil
+	}
+	j.after = func(ctx context.Context, err error) {
+		defer trip.ticket.done()
+		if err != nil {
+			t.refuse(trip, err)
+			return
+		}
+		t.stage(ctx, trip, Copy)
+		t.stage(ctx, trip, Notify)
+		if j.joint == nil {
 			var tr *transit
 			if trip.ArchiveID != 0 {
 				tr = &transit{Owner: trip.Owner.ID, ID: trip.ArchiveID}
 			}
-			t.stage(ctx, trip, Copy)
-			t.stage(ctx, trip, Notify)
 			t.r.hop(trip.Stanza, tr, trip.ticket.share())
-			trip.ticket.safe() // its act is committed, and it was handed on
-		},
+		}
+		trip.ticket.safe() // its act is committed, and it was handed on
 	}
+	return j
 }
 
 // A transit names the note of a recorded message that goes on (Store.PutTransit).
@@ -76,6 +79,7 @@ var errRepeated = errors.New("router: repeated")
 func (t *turn) messageIn(st *stanza.Stanza, tr *transit, tk *ticket) *job {
 	trip := &Trip{Side: Inbound, Account: t.addr, Stanza: st, r: t.r, ticket: tk}
 	return &job{
+		quiet: true,
 		before: func(ctx context.Context) ([]write, error) {
 			if err := t.begin(ctx, trip); err != nil {
 				return nil, err
@@ -144,6 +148,7 @@ func (r *Router) takeTransit(tr *transit) write {
 func (t *turn) messageSelf(trip *Trip) *job {
 	trip.Self = true
 	return &job{
+		quiet: true,
 		before: func(ctx context.Context) ([]write, error) {
 			if err := t.begin(ctx, trip); err != nil {
 				return nil, err

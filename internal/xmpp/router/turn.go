@@ -22,10 +22,11 @@ type turn struct {
 	r    *Router
 	addr jid.JID // bare
 
-	mu      sync.Mutex // guards the block; never held while a job, a store or a stream is called
-	jobs    fifo[*job] // not begun
-	pipe    fifo[*job] // begun, in order; their second halves are due
-	running bool
+	mu      sync.Mutex      // guards the block; never held while a job, a store or a stream is called
+	jobs    fifo[*job]      // not begun
+	pipe    fifo[*job]      // begun, in order; their second halves are due
+	ahead   int             // jobs in pipe that no message may overtake (job.quiet)
+	running bool            // it has its goroutine, or another turn's acts for it (joint.go)
 	dead    bool            // retired: post elsewhere
 	devices []*Device       // by time of binding; replaced, never changed in place
 	open    fifo[*delivery] // recorded, not yet known to be taken, by archive id
@@ -48,6 +49,8 @@ type job struct {
 	before func(context.Context) ([]write, error) // what it returns is committed as one act
 	after  func(context.Context, error)           // with the error of before, or of that act
 	alone  bool                                   // begins when the pipe is empty, and nothing begins before it ended
+	quiet  bool                                   // after sends nothing on: what goes to others may be ahead of it
+	joint  *joint                                 // set by before: another turn's job is committed with it
 	ready  bool                                   // turn.mu: the second half may run
 	err    error                                  // turn.mu, until ready
 }
@@ -61,13 +64,7 @@ func (r *Router) post(bare jid.JID, j *job) { r.postOn(bare, func(*turn) *job { 
 // postOn posts the job that build makes for the account's turn; the turn's lock is held meanwhile.
 func (r *Router) postOn(bare jid.JID, build func(*turn) *job) {
 	for {
-		r.turnsMu.Lock()
-		t := r.turns[bare]
-		if t == nil {
-			t = &turn{r: r, addr: bare}
-			r.turns[bare] = t
-		}
-		r.turnsMu.Unlock()
+		t := r.turn(bare)
 		t.mu.Lock()
 		if !t.dead {
 			t.push(build(t))
@@ -76,6 +73,18 @@ func (r *Router) postOn(bare jid.JID, build func(*turn) *job) {
 		}
 		t.mu.Unlock()
 	}
+}
+
+// turn returns the turn of an account. It may be retired before the caller has its lock.
+func (r *Router) turn(bare jid.JID) *turn {
+	r.turnsMu.Lock()
+	defer r.turnsMu.Unlock()
+	t := r.turns[bare]
+	if t == nil {
+		t = &turn{r: r, addr: bare}
+		r.turns[bare] = t
+	}
+	return t
 }
 
 // post hands j to t, or to its successor where t has retired.
@@ -124,14 +133,26 @@ func (t *turn) wake() {
 func (t *turn) mayEnd() bool { return !t.pipe.empty() && t.pipe.head().ready }
 
 // mayBegin reports whether the first half of the next job may run.
-func (t *turn) mayBegin() bool {
-	switch {
-	case t.jobs.empty() || t.pipe.len() >= maxPipe:
-		return false
-	case t.pipe.empty():
-		return true
+func (t *turn) mayBegin() bool { return !t.jobs.empty() && t.hasRoom(t.jobs.head().alone) }
+
+// hasRoom reports whether the pipe has room for a job, which may be one that runs alone.
+func (t *turn) hasRoom(alone bool) bool {
+	return t.pipe.empty() || t.pipe.len() < maxPipe && !alone && !t.pipe.head().alone
+}
+
+// enqueue puts j, which begins, into the pipe. mu is held.
+func (t *turn) enqueue(j *job) {
+	t.pipe.push(j)
+	if !j.quiet {
+		t.ahead++
 	}
-	return !t.jobs.head().alone && !t.pipe.head().alone
+}
+
+// dequeue takes the oldest job, which has ended, out of the pipe. mu is held.
+func (t *turn) dequeue() {
+	if j := t.pipe.pop(); !j.quiet {
+		t.ahead--
+	}
 }
 
 func (t *turn) run() {
@@ -150,10 +171,10 @@ func (t *turn) run() {
 				return nil
 			})
 			t.mu.Lock()
-			t.pipe.pop()
+			t.dequeue()
 		case t.mayBegin():
 			j := t.jobs.pop()
-			t.pipe.push(j)
+			t.enqueue(j)
 			t.mu.Unlock()
 			var writes []write
 			err := t.guard(func() (err error) {
@@ -205,21 +226,32 @@ func (t *turn) guard(f func() error) (err error) {
 
 // commit gives writes to the store as one act, and lets j go on when they are committed.
 func (t *turn) commit(j *job, writes []write) {
+	if j.joint != nil {
+		t.commitBoth(j, writes)
+		return
+	}
 	t.r.working.add() // the goroutine may end meanwhile
-	t.r.db.Submit(func(tx *db.Tx) error {
-		for _, w := range writes {
-			if err := w(tx); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, func(err error) {
-		t.mu.Lock()
-		j.err, j.ready = err, true
-		t.wake()
-		t.mu.Unlock()
+	t.r.db.Submit(func(tx *db.Tx) error { return act(tx, writes) }, func(err error) {
+		t.answered(j, err)
 		t.r.working.done()
 	})
+}
+
+func act(tx *db.Tx, writes []write) error {
+	for _, w := range writes {
+		if err := w(tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answered lets the second half of j run: its act is committed, or failed.
+func (t *turn) answered(j *job, err error) {
+	t.mu.Lock()
+	j.err, j.ready = err, true
+	t.wake()
+	t.mu.Unlock()
 }
 
 // busy counts what is under way. Unlike a sync.WaitGroup it may be counted up from nothing while somebody waits.
@@ -275,6 +307,14 @@ func (f *fifo[T]) push(v T) {
 		f.items, f.first = f.items[:n], 0
 	}
 	f.items = append(f.items, v)
+}
+
+// unpush takes back what was pushed last.
+func (f *fifo[T]) unpush() {
+	var zero T
+	last := len(f.items) - 1
+	f.items[last] = zero
+	f.items = f.items[:last]
 }
 
 func (f *fifo[T]) pop() T {
