@@ -51,7 +51,8 @@ type Roster struct {
 type known struct {
 	Asked   bool  // for the list: it is interested (RFC 6121 §2.2)
 	Version int64 // what it was told last: pushes come in order, and each once (RFC 6121 §2.6.3)
-	behind  bool  // it is about to be told what is new since the version that it came with
+	behind  bool  // it is about to be told what is new since the version that it came with,
+	since   int64 // which is this
 }
 
 // Install hangs the contact list into r.
@@ -98,9 +99,9 @@ func (x *Roster) get(ctx context.Context, q *router.Request) (xmlstream.Raw, err
 		if !full {
 			k.Version = version
 			if len(changes) > 0 {
-				k.behind = true
+				k.behind, k.since = true, since
 				owner := contact.Owner{ID: q.Owner.ID, JID: q.Account}
-				x.r.Do(q.Account, func(ctx context.Context) { x.catchUp(ctx, q.Device, owner, since) }) // after the answer
+				x.r.Do(q.Account, func(ctx context.Context) { x.catchUp(ctx, q.Device, owner) }) // after the answer
 			}
 			return "", nil
 		}
@@ -199,11 +200,15 @@ func read(query xmlstream.Node) (i contact.Item, remove bool, err error) {
 	return i, el.Attr("subscription") == "remove", nil
 }
 
-// catchUp pushes what changed after version since, also what did so after the answer to who asked (RFC 6121 §2.6.3).
-func (x *Roster) catchUp(ctx context.Context, d *router.Device, owner contact.Owner, since int64) {
+// catchUp pushes what changed after the version that the device came with, also what did so after it was answered
+// (RFC 6121 §2.6.3).
+func (x *Roster) catchUp(ctx context.Context, d *router.Device, owner contact.Owner) {
 	k := x.known.Of(d)
+	if !k.behind {
+		return // it has asked twice
+	}
 	k.behind = false
-	changes, version, full, err := x.contacts.Changes(ctx, owner.ID, since)
+	changes, version, full, err := x.contacts.Changes(ctx, owner.ID, k.since)
 	if err != nil || full {
 		x.log.ErrorContext(ctx, "push what is new", "full", full, "err", err) // it asks again when it comes again
 		return
