@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/metrics"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/session"
@@ -155,10 +156,17 @@ func (x *exchange) failed(err error) error {
 	if se.Cause != nil {
 		c.log.Error("authentication", "err", se)
 	}
+	mechanism := x.mechanism
+	if x.server == nil {
+		mechanism = metrics.Other // a stranger's word, and it may be long
+	}
+	c.srv.count.Logins.Of(mechanism, se.Condition).Inc()
 	if se.Condition != sasl.Aborted && se.Condition != sasl.InvalidMechanism {
 		c.failures++
-		c.srv.throttle.failed(c.srv.life, c.stream.RemoteAddr(), x.localpart())
-		c.log.Info("log-in failed", "condition", se.Condition, "mechanism", x.mechanism)
+		if c.srv.throttle.failed(c.srv.life, c.stream.RemoteAddr(), x.localpart()) {
+			c.srv.count.Throttled.Inc()
+		}
+		c.log.Info("log-in failed", "condition", se.Condition, "mechanism", mechanism)
 	}
 	if err := c.stream.Write(saslFailure(x.profile, se.Condition, se.Text)); err != nil {
 		return err
@@ -228,6 +236,7 @@ func (c *conn) loggedIn(x *exchange) {
 	c.state |= authenticated
 	c.stream.SetLimits(c.srv.Limits)
 	c.srv.throttle.succeeded(c.stream.RemoteAddr(), x.account.Name)
+	c.srv.count.Logins.Of(x.mechanism, "success").Inc()
 }
 
 func offerSASL(c *conn, b *xmlstream.Builder) {

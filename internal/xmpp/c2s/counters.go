@@ -4,7 +4,6 @@ package c2s
 
 import (
 	"github.com/kith-im/kith/internal/metrics"
-	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/stream"
 )
 
@@ -20,14 +19,6 @@ type Counters struct {
 
 // Counters returns what s counts.
 func (s *Server) Counters() *Counters { return &s.count }
-
-// login counts an attempt. A mechanism that we do not have is a stranger's word.
-func (c *Counters) login(mechanism, outcome string) {
-	if outcome == sasl.InvalidMechanism {
-		mechanism = metrics.Other
-	}
-	c.Logins.Of(mechanism, outcome).Inc()
-}
 
 // ended counts a stream that ended with e; nil: in good order, or with its connection.
 func (c *Counters) ended(e *stream.Error) {

@@ -55,8 +55,8 @@ func network(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// failed counts a failure and waits as long as its answer has to.
-func (t *throttle) failed(ctx context.Context, a netip.Addr, name string) {
+// failed counts a failure and waits as long as its answer has to; late says that it had to.
+func (t *throttle) failed(ctx context.Context, a netip.Addr, name string) (late bool) {
 	p := network(a)
 	t.mu.Lock()
 	n := t.count(throttleKey{p, ""}) / 4 // many people may share an address
@@ -64,7 +64,9 @@ func (t *throttle) failed(ctx context.Context, a netip.Addr, name string) {
 		n = max(n, t.count(throttleKey{p, name}))
 	}
 	t.mu.Unlock()
-	sleep(ctx, delay(n))
+	d := delay(n)
+	sleep(ctx, d)
+	return d > 0
 }
 
 // wait holds a new attempt back where its address has failed much.
