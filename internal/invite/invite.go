@@ -25,6 +25,7 @@ import (
 
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/keyfile"
+	"github.com/kith-im/kith/internal/metrics"
 )
 
 var (
@@ -142,7 +143,12 @@ type Service struct {
 	key [32]byte
 	now func() time.Time
 	log *slog.Logger
+
+	redeemed metrics.Counter
 }
+
+// Redeemed counts uses of invitations.
+func (s *Service) Redeemed() *metrics.Counter { return &s.redeemed }
 
 // New returns the invitations kept in d, which has the tables of Schema.
 func New(d *db.DB, o Options) *Service {

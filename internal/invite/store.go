@@ -189,8 +189,12 @@ func (s *Service) Redeem(tx *db.Tx, t Token, by By) (Invite, error) {
 	if errors.Is(err, ErrUnknown) {
 		return Invite{}, s.whyNot(tx, id, by.Name, since)
 	}
-	if err != nil || by.ID == 0 {
-		return i, err
+	if err != nil {
+		return Invite{}, err
+	}
+	tx.After(s.redeemed.Inc)
+	if by.ID == 0 {
+		return i, nil
 	}
 	const use = `INSERT INTO invite_use (invite, account, used_at) VALUES ($1, $2, $3)`
 	if _, err := tx.Exec(use, id, by.ID, now.UnixMicro()); err != nil {
