@@ -101,7 +101,8 @@ type Limits struct {
 
 // Log is what the server tells while it runs, on its standard error.
 type Log struct {
-	// What is worth a line: "debug", "info", "warn" or "error". Lines at info have no address and no text of anybody.
+	// What is worth a line: "debug", "info", "warn" or "error". Lines at info have no address and no text of anybody. Of a
+	// line that comes again and again, some are left out, and counted; at debug none are.
 	Level string `toml:"level"`
 
 	// "text" for people, "json" for machines.
