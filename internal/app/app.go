@@ -24,6 +24,7 @@ import (
 	"github.com/kith-im/kith/internal/control"
 	"github.com/kith-im/kith/internal/httpd"
 	"github.com/kith-im/kith/internal/invite"
+	"github.com/kith-im/kith/internal/metrics"
 	"github.com/kith-im/kith/internal/portal"
 	"github.com/kith-im/kith/internal/terminal"
 	"github.com/kith-im/kith/internal/xmpp/bosh"
@@ -61,6 +62,7 @@ func Run(ctx context.Context, c config.Config, o Options) error {
 // prepare makes a server that listens, and does not yet answer. Its services are closed by who called; where it returns
 // an error, everything is.
 func prepare(ctx context.Context, c config.Config, o Options) (srv *server, err error) {
+	o.Log = calm(o.Log, time.Now)
 	s, err := openServices(ctx, c, o.Log)
 	if err != nil {
 		return nil, err
@@ -99,8 +101,10 @@ type server struct {
 	bosh    *bosh.Gateway
 	http    *httpd.Server
 	control *control.Server
+	traffic *traffic
+	metrics *metrics.Registry
 
-	web, plain, direct net.Listener // nil: not wanted
+	web, plain, direct, numbers net.Listener // nil: not wanted
 }
 
 // assemble makes the parts and lets them know each other. It starts nothing.
@@ -111,6 +115,8 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 		Domain: s.domain, Log: log.With("pkg", "router"), DB: s.db, Store: s.archive, Accounts: s.accounts,
 		MaxSessions: c.Limits.Sessions,
 	})
+	srv.traffic = &traffic{}
+	srv.traffic.install(srv.router)
 	features := install(srv.router, s, o, landing(c))
 	s.accounts.OnChange(srv.accountChanged)
 
@@ -134,6 +140,7 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	if srv.control, err = control.Listen(c.Socket(), log.With("pkg", "control")); err != nil {
 		return nil, err
 	}
+	srv.metrics = srv.measure(o.Version)
 	srv.control.HandleAdmin(&admin{services: s, landing: landing(c), running: srv, close: func() error { return nil }})
 	return srv, nil
 }
@@ -187,6 +194,7 @@ func (s *server) listen(c config.Config) (err error) {
 		{&s.web, c.Listen.Web, "listen.web"},
 		{&s.plain, c.Listen.Clients, "listen.clients"},
 		{&s.direct, c.Listen.ClientsTLS, "listen.clients_tls"},
+		{&s.numbers, c.Listen.Metrics, "listen.metrics"},
 	} {
 		if l.address == "" {
 			continue
@@ -199,7 +207,7 @@ func (s *server) listen(c config.Config) (err error) {
 }
 
 func (s *server) closeListeners() {
-	for _, l := range []net.Listener{s.web, s.plain, s.direct} {
+	for _, l := range []net.Listener{s.web, s.plain, s.direct, s.numbers} {
 		if l != nil {
 			l.Close() // it has accepted nobody
 		}
@@ -227,6 +235,11 @@ func (s *server) run(ctx context.Context) error {
 	start(background, "accounts", s.accounts.Run)
 	start(background, "invitations", s.invites.Run)
 	start(listening, "control", s.control.Run)
+	if s.numbers != nil { // until the end: a stop that takes long is worth a look
+		start(background, "metrics", func(ctx context.Context) error {
+			return s.metrics.Serve(ctx, s.numbers, s.log.With("pkg", "metrics"))
+		})
+	}
 	if s.plain != nil {
 		start(listening, "clients", func(ctx context.Context) error { return s.clients.Serve(ctx, s.plain, false) })
 	}
@@ -275,6 +288,9 @@ func landing(c config.Config) func(invite.Token) string {
 func (s *server) welcome(ctx context.Context, c config.Config, o Options) error {
 	fmt.Fprintf(o.Out, "Kith %s is running for %s\n", o.Version, c.Domain)
 	fmt.Fprintf(o.Out, "  web app     %s\n", c.Web.URL)
+	if s.numbers != nil {
+		fmt.Fprintf(o.Out, "  metrics     http://%s/metrics\n", s.numbers.Addr())
+	}
 	if s.plain != nil {
 		fmt.Fprintf(o.Out, "  other apps  %s (STARTTLS)\n", s.plain.Addr())
 	}
