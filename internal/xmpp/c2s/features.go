@@ -81,7 +81,9 @@ func features() []feature {
 		{
 			need: authenticated,
 			offer: func(c *conn, b *xmlstream.Builder) { // XEP-0198 §3
-				b.Start(session.NSManagement, "sm").End()
+				if c.session == nil || !c.session.Managed() { // XEP-0386 §3.2: it may be on already
+					b.Start(session.NSManagement, "sm").End()
+				}
 				b.Raw(c.srv.Features)
 			},
 		},
