@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -55,6 +56,7 @@ type Server struct {
 	Web        string // http://localhost and a port, without a slash at the end
 	Clients    string // address and port for STARTTLS
 	ClientsTLS string // address and port for TLS at once
+	Metrics    string // http://…/metrics; "" unless KITH_LISTEN_METRICS was given
 
 	binary Binary
 	env    []string
@@ -97,6 +99,8 @@ func (b Binary) Start(t testing.TB, more ...string) *Server {
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			f := strings.Fields(lines.Text())
 			switch {
+			case len(f) == 2 && f[0] == "metrics":
+				s.Metrics = f[1]
 			case len(f) == 4 && f[3] == "(STARTTLS)":
 				s.Clients = f[2]
 			case len(f) == 4 && f[3] == "(TLS)":
@@ -153,6 +157,22 @@ func (s *Server) stop(t testing.TB) {
 	if t.Failed() {
 		t.Logf("the server's log:\n%s", s.log.String())
 	}
+}
+
+// Memory is what the server has in RAM, in KiB, as Linux tells it.
+func (s *Server) Memory(t testing.TB) int {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(b), "\nVmRSS:")
+	line, _, _ := strings.Cut(after, " kB")
+	n, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatalf("/proc has no VmRSS: %v", err)
+	}
+	return n
 }
 
 // Certificate is the file of the certificate that the server has made for itself.
