@@ -57,7 +57,7 @@ type known struct {
 
 // Install hangs the contact list into r.
 func Install(r *router.Router, d *db.DB, log *slog.Logger, c Contacts, p Presence) *Roster {
-	x := &Roster{r, d, log, c, p, router.NewSlot[known](r)}
+	x := &Roster{r, d, log, c, p, router.NewSavedSlot[known](r, "roster")}
 	r.Advertise(router.Server, ns)
 	r.HandleIQ(router.Self, "get", ns, "query", x.get)
 	r.HandleIQ(router.Self, "set", ns, "query", x.set)

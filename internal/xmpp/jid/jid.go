@@ -195,4 +195,13 @@ func (j JID) HasLocal() bool { return j.at > 0 }
 // MarshalText returns the address as bytes, so that logs and JSON show it.
 func (j JID) MarshalText() ([]byte, error) { return []byte(j.s), nil }
 
+// UnmarshalText reads what MarshalText has written.
+func (j *JID) UnmarshalText(text []byte) (err error) {
+	*j = JID{}
+	if len(text) > 0 {
+		*j, err = Parse(string(text))
+	}
+	return err
+}
+
 func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }

@@ -134,6 +134,9 @@ type delivery struct {
 	self bool
 	had  []jid.JID // who was given it
 
+	marked bool // its entry is marked as waiting: it was in a queue when the server stopped (restore.go)
+	missed bool // that was told already
+
 	// Under turn.mu.
 	holders int
 	taken   bool
@@ -171,9 +174,13 @@ func (f *messageFate) Taken() {
 	t := f.t
 	t.mu.Lock()
 	f.holders--
+	first := !f.taken
 	f.taken = true
 	t.settle((*delivery)(f))
 	t.mu.Unlock()
+	if first && f.marked {
+		t.post(t.taking((*delivery)(f)))
+	}
 }
 
 func (f *messageFate) Lost() {
@@ -191,6 +198,8 @@ func (f *messageFate) Lost() {
 // by its kind). Its job marks what has to wait, so that who becomes available behind it finds the mark.
 func (t *turn) losing(dl *delivery) *job {
 	switch {
+	case dl.marked:
+		return t.losingMarked(dl)
 	case dl.self || dl.m.Type == "headline" || dl.m.Type == "error":
 		return &job{after: func(context.Context, error) { t.drop(dl) }}
 	case dl.id != 0:
@@ -231,15 +240,20 @@ func (t *turn) losingRecorded(dl *delivery) *job {
 				return
 			}
 			t.drop(dl)
-			owner, err := t.r.Accounts.Lookup(ctx, t.addr.Local())
-			if err != nil {
-				return // the account is gone
-			}
-			t.missed(ctx, &Trip{Side: Inbound, Account: t.addr, Owner: owner, Stanza: dl.m, ArchiveID: dl.id,
-				Waits: true, Took: map[jid.JID]bool{}, r: t.r})
-			t.drainAny(ctx)
+			t.late(ctx, dl)
 		},
 	}
+}
+
+// late is what becomes of a message that is marked now, and no device has taken.
+func (t *turn) late(ctx context.Context, dl *delivery) {
+	owner, err := t.r.Accounts.Lookup(ctx, t.addr.Local())
+	if err != nil {
+		return // the account is gone
+	}
+	t.missed(ctx, &Trip{Side: Inbound, Account: t.addr, Owner: owner, Stanza: dl.m, ArchiveID: dl.id,
+		Waits: true, Took: map[jid.JID]bool{}, r: t.r})
+	t.drainAny(ctx)
 }
 
 func (dl *delivery) hadIt(j jid.JID) bool {

@@ -5,6 +5,7 @@ package router
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/session"
@@ -20,7 +21,8 @@ type Device struct {
 	turn      *turn
 	port      port
 	available atomic.Pointer[Available]
-	slots     []any // what features keep, by Slot
+	slots     []any        // what features keep, by Slot
+	asleep    atomic.Int64 // since when, in ns since 1970; 0: it has a connection
 	spared    atomic.Bool
 	ended     bool // the turn's: Ended was told
 }
@@ -29,10 +31,24 @@ type Device struct {
 // first device is bound, and used in the turn of the device's account.
 type Slot[T any] struct{ index int }
 
-// NewSlot returns a slot of its own.
+// NewSlot returns a slot of its own. After a restart of the server it is at its zero value, see NewSavedSlot.
 func NewSlot[T any](r *Router) Slot[T] {
-	r.slots++
-	return Slot[T]{r.slots - 1}
+	r.slots = append(r.slots, savedSlot{})
+	return Slot[T]{len(r.slots) - 1}
+}
+
+// NewSavedSlot returns a slot that is kept, as JSON, for devices which sleep while the server is started anew. name is its
+// own for ever, and what a version of the program wrote the next ones read.
+func NewSavedSlot[T any](r *Router, name string) Slot[T] {
+	s := NewSlot[T](r)
+	r.slots[s.index] = savedSlot{name, func() any { return new(T) }}
+	return s
+}
+
+// A savedSlot is how a slot is kept; the zero value is one that is not.
+type savedSlot struct {
+	name string
+	zero func() any
 }
 
 // Of returns what d has in the slot; it may be changed.
@@ -79,7 +95,16 @@ func (d *Device) Spare() { d.spared.Store(true) }
 // Spared reports whether the device is to be kept, once.
 func (d *Device) Spared() bool { return d.spared.Swap(false) }
 
-// Kick ends the device's stream, at once and for good.
+// sleeps notes that the device has no connection any more, since that time, or has one again (the zero Time).
+func (d *Device) sleeps(since time.Time) {
+	if since.IsZero() {
+		d.asleep.Store(0)
+	} else {
+		d.asleep.Store(since.UnixNano())
+	}
+}
+
+// Kick ends the device's session, its stream or its sleep, at once and for good.
 func (d *Device) Kick(condition, text string) {
 	d.port.kick(&session.Kick{Condition: condition, Text: text})
 }
@@ -141,8 +166,8 @@ type Binding struct {
 }
 
 // Bind enters a session into the directory of devices. A device with the same full address, or with the same
-// client id, is ended (RFC 6120 §7.7.2.2). It returns stanza.ResourceConstraint where the account has too many
-// devices.
+// client id, is ended (RFC 6120 §7.7.2.2), and where the account has too many devices, the one that has slept longest. It
+// returns stanza.ResourceConstraint where all of them are awake.
 func (r *Router) Bind(ctx context.Context, s *session.Session) (*Binding, error) {
 	b := &Binding{r: r, session: s, home: r.Peers.Home(s.JID.Bare())}
 	done := make(chan error, 1)
@@ -182,16 +207,16 @@ func (r *Router) bind(d *Device, told func(error)) {
 		return &job{after: func(ctx context.Context, _ error) {
 			for _, old := range t.devices {
 				if old.JID == d.JID || old.Client != "" && old.Client == d.Client {
-					t.end(ctx, old)
-					for _, f := range old.port.abandon() {
-						f.Lost() // so that it waits when the new device looks for what does
-					}
-					old.Kick("conflict", "")
+					t.replace(ctx, old, "conflict")
 				}
 			}
 			if len(t.devices) >= r.MaxSessions {
-				told(stanza.ResourceConstraint)
-				return
+				old := t.oldestSleeper()
+				if old == nil {
+					told(stanza.ResourceConstraint)
+					return
+				}
+				t.replace(ctx, old, "resource-constraint")
 			}
 			d.turn = t
 			t.setDevices(append(t.devices[:len(t.devices):len(t.devices)], d))
@@ -201,6 +226,25 @@ func (r *Router) bind(d *Device, told func(error)) {
 			told(nil)
 		}}
 	})
+}
+
+// replace ends a device whose place another one takes.
+func (t *turn) replace(ctx context.Context, old *Device, condition string) {
+	t.end(ctx, old)
+	for _, f := range old.port.abandon() {
+		f.Lost() // so that it waits when the new device looks for what does
+	}
+	old.Kick(condition, "")
+}
+
+// oldestSleeper returns the device that has slept longest, or nil.
+func (t *turn) oldestSleeper() (old *Device) {
+	for _, d := range t.devices {
+		if since := d.asleep.Load(); since != 0 && (old == nil || since < old.asleep.Load()) {
+			old = d
+		}
+	}
+	return old
 }
 
 // end takes a device out of the directory and tells the features, once.
@@ -213,6 +257,30 @@ func (t *turn) end(ctx context.Context, d *Device) {
 	for _, f := range t.r.sessions[Ended] {
 		f(ctx, d)
 	}
+}
+
+// Sleeps notes that the session has no connection any more, and Wakes that it has one again. Nobody sees the difference
+// but who needs room for another device.
+func (b *Binding) Sleeps() { b.state(PacketSleeps) }
+
+// Wakes is the end of Sleeps.
+func (b *Binding) Wakes() { b.state(PacketWakes) }
+
+func (b *Binding) state(k PacketKind) {
+	if b.home != "" {
+		b.r.links.send(b.home, &Packet{Kind: k, Session: b.session.ID, Device: b.session.JID})
+		return
+	}
+	b.r.state(b.device, k)
+}
+
+// state is Binding.state at the home.
+func (r *Router) state(d *Device, k PacketKind) {
+	var since time.Time
+	if k == PacketSleeps {
+		since = r.Now()
+	}
+	d.sleeps(since)
 }
 
 // Enter begins the trip of a stanza that the session read; its From is the session's address.

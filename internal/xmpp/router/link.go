@@ -48,6 +48,8 @@ const (
 	PacketThrough                   // the stanza of Ref is through
 	PacketTaken                     // the device took the stanza of Ref
 	PacketLost                      // the device has lost the stanza of Ref
+	PacketSleeps                    // the session has no connection any more
+	PacketWakes                     // it has one again
 )
 
 // A Packet is what one node tells another. Fields that its kind does not name are empty.
@@ -229,6 +231,10 @@ func (ls *links) take(from Node, p Packet) {
 			ls.mu.Lock()
 			delete(ls.remote, remoteKey{from, p.Session})
 			ls.mu.Unlock()
+		}
+	case PacketSleeps, PacketWakes:
+		if d := ls.device(from, p.Session); d != nil {
+			r.state(d, p.Kind)
 		}
 	case PacketHop:
 		r.inbound(p.Stanza, p.transit(), ls.ticket(from, p.Ref))

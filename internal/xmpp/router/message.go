@@ -37,6 +37,7 @@ func (t *turn) messageOut(trip *Trip) *job {
 				}
 				return t.r.Store.PutTransit(tx, trip.Owner.ID, trip.ArchiveID, to.Bare())
 			})
+			trip.count()
 		}
 		return trip.writes, nil
 	}
@@ -164,6 +165,9 @@ func (t *turn) messageSelf(trip *Trip) *job {
 				return nil, err
 			}
 			err := t.stages(ctx, trip, Amend, Record)
+			if len(trip.writes) > 0 {
+				trip.count()
+			}
 			return trip.writes, err
 		},
 		after: func(ctx context.Context, err error) {

@@ -65,6 +65,7 @@ type Options struct {
 	Store       Messages
 	Accounts    Accounts
 	Remote      Remote           // nil: there is no federation
+	Counts      Counts           // nil: a crash tells no client how far its session had come
 	Peers       Peers            // nil: this node is alone
 	MaxSessions int              // devices of one account that may be bound at once; 0 means 20
 	Now         func() time.Time // nil: time.Now
@@ -84,7 +85,7 @@ type Router struct {
 	sessions [events][]SessionFunc
 	iq       map[iqKey]iqHandler
 	features [targets][]string
-	slots    int // made so far
+	slots    []savedSlot // made so far
 
 	turnsMu sync.Mutex
 	turns   map[jid.JID]*turn // bare
@@ -197,6 +198,21 @@ func (r *Router) tryLater(f func()) {
 	r.laterMu.Lock()
 	r.later = append(r.later, f)
 	r.laterMu.Unlock()
+}
+
+// Idle waits until the turns have nothing left to do, or ctx ends.
+func (r *Router) Idle(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { // ends when the last turn does
+		r.working.wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Close waits until the turns have nothing left to do, saves what was taken, and ends. No stream may be open

@@ -34,10 +34,11 @@ type turn struct {
 	taken   takenMark       // how far the account's devices have taken what was recorded
 
 	// Of the turn's goroutine alone.
-	drainer *Device             // catches up with what waited; what is recorded meanwhile waits with it
-	again   bool                // somebody wanted to drain meanwhile
-	fetched map[archive.ID]bool // waiting messages that were sent to a device, and neither taken nor lost yet
-	queries int                 // running beside the turn
+	drainer *Device                  // catches up with what waited; what is recorded meanwhile waits with it
+	again   bool                     // somebody wanted to drain meanwhile
+	fetched map[archive.ID]bool      // waiting messages that were sent to a device, and neither taken nor lost yet
+	kept    map[archive.ID]*delivery // of those, what was in queues when the server stopped
+	queries int                      // running beside the turn
 	queued  []func()
 }
 

@@ -24,9 +24,14 @@ const drainPage = 100
 // DeliverWaiting has the trip's device, which has just become available, fetch what waits for its account.
 // Only a presence trip's Deliver step calls it, and After ones may.
 func (t *Trip) DeliverWaiting() {
-	if t.Device != nil && t.Device.turn != nil {
-		t.Device.turn.drain(t.Device)
+	if t.Device == nil || t.Device.turn == nil {
+		return
 	}
+	turn := t.Device.turn
+	if d := turn.drainer; d != nil && d.asleep.Load() != 0 {
+		turn.drainer = nil // what it has not been sent yet need not wait until it wakes
+	}
+	turn.drain(t.Device)
 }
 
 // drain begins to send what waits to d, unless a device is at that already: then it looks once more when it is
@@ -40,13 +45,16 @@ func (t *turn) drain(d *Device) {
 	t.drainNext(d, 0)
 }
 
-// drainAny has some available device drain, where there is one.
+// drainAny has some available device drain, where there is one: better one that is awake.
 func (t *turn) drainAny(context.Context) {
+	var to *Device
 	for _, d := range t.devices {
-		if d.takes() {
-			t.drain(d)
-			return
+		if d.takes() && (to == nil || to.asleep.Load() != 0 && d.asleep.Load() == 0) {
+			to = d
 		}
+	}
+	if to != nil {
+		t.drain(to)
 	}
 }
 
