@@ -3,15 +3,17 @@
 // Package account knows who may log in: names, roles, credentials, and the tokens of devices.
 //
 // An account is a name (a localpart, RFC 7622 §3.3) with a role. Of a password only what SCRAM needs is kept, for
-// SHA-256 and SHA-1 (RFC 5802 §3); since it takes milliseconds to compute, Service.Password does it before the act,
-// and the act stores the result. A deleted account leaves a tombstone: its name is never given to another person.
+// SHA-512, SHA-256 and SHA-1 (RFC 5802 §3); since it takes milliseconds to compute, Service.Password does it before the
+// act, and the act stores the result. An account that came from another server has the keys that it had there (Keys), and
+// gets others by an upgrade (XEP-0480 v0.2.0, upgrade.go). A deleted account leaves a tombstone: its name is never given to another person.
 // The last admin who is not disabled can be neither disabled, deleted nor made less.
 //
 // Tokens are those of XEP-0484 v0.2.0 (FAST), see token.go. Beside them are one-time codes, by which a browser
 // comes from the sign-up page into the app.
 //
 // Reads are answered from memory: a bounded cache that is corrected after each commit. Unknown names are answered
-// like real ones, with made-up credentials that are the same each time (Credentials, CheckPassword).
+// like real ones, with made-up credentials that are the same each time (Credentials, CheckPassword), and with iteration
+// counts that are as common among them as among the accounts (survey.go).
 //
 // What changes is told to the functions given to OnChange, after the commit. A Service may be used by many
 // goroutines; the methods that take a *db.Tx belong to the act of that Tx.
@@ -71,6 +73,7 @@ type Account struct {
 	Role      Role
 	Disabled  bool      // may not log in
 	CreatedAt time.Time // UTC
+	Password  int64     // goes up when the password is replaced
 }
 
 // A Change is what happened to an account.
@@ -124,6 +127,7 @@ type Service struct {
 	now        func() time.Time
 	log        *slog.Logger
 	madeUp     [32]byte // key of what unknown names are answered with
+	surveys    surveys
 	seal       sealer
 	cache      cache
 	hooks      []func(Account, Change)
@@ -165,6 +169,7 @@ func (s *Service) OnChange(f func(Account, Change)) { s.hooks = append(s.hooks, 
 func (s *Service) changed(tx *db.Tx, a Account, what Change) {
 	tx.After(func() {
 		s.cache.forget(a.Name)
+		s.surveys.changed(what == Enabled)
 		for _, f := range s.hooks {
 			f(a, what)
 		}
@@ -191,7 +196,7 @@ func (s *Service) Lookup(ctx context.Context, name string) (Account, error) {
 
 // Get returns the account of id as tx sees it; ErrUnknown if there is none.
 func (s *Service) Get(tx db.Querier, id int64) (Account, error) {
-	return scan(tx.QueryRow(`SELECT id, name, role, disabled, created_at FROM account WHERE id = $1`, id))
+	return scan(tx.QueryRow(`SELECT `+columns+` FROM account WHERE id = $1 AND `+there, id))
 }
 
 // HasAdmin reports whether tx sees an admin who is not disabled.
@@ -221,8 +226,8 @@ func (s *Service) Free(ctx context.Context, name string) (free bool, err error) 
 func (s *Service) List(ctx context.Context, after string, limit int) (list []Account, err error) {
 	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
 		const q = `
-			SELECT id, name, role, disabled, created_at FROM account
-			WHERE name > $1 ORDER BY name LIMIT $2` // by the index of UNIQUE
+			SELECT ` + columns + ` FROM account
+			WHERE name > $1 AND ` + there + ` ORDER BY name LIMIT $2` // by the index of UNIQUE
 		rows, err := tx.Query(q, after, limit)
 		if err != nil {
 			return err
@@ -243,11 +248,14 @@ func (s *Service) List(ctx context.Context, after string, limit int) (list []Acc
 	return list, nil
 }
 
-// scan reads the five columns of an account.
+// columns are those that scan reads.
+const columns = `id, name, role, disabled, created_at, password`
+
+// scan reads the columns of an account.
 func scan(row interface{ Scan(...any) error }) (Account, error) {
 	var a Account
 	var created int64
-	err := row.Scan(&a.ID, &a.Name, &a.Role, &a.Disabled, &created)
+	err := row.Scan(&a.ID, &a.Name, &a.Role, &a.Disabled, &created, &a.Password)
 	if errors.Is(err, db.ErrNoRows) {
 		return Account{}, ErrUnknown
 	}

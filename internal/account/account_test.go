@@ -214,7 +214,7 @@ func TestPasswords(t *testing.T) {
 func TestCredentials(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		a := s.create("juliet", User)
-		for _, mech := range []string{sasl.SCRAMSHA1, sasl.SCRAMSHA256} {
+		for _, mech := range []string{sasl.SCRAMSHA1, sasl.SCRAMSHA256, sasl.SCRAMSHA512PLUS} {
 			h, _ := sasl.HashOf(mech)
 			c, got, err := s.Credentials(t.Context(), "Juliet", mech)
 			if err != nil || got != a || !c.Check(h, password) || c.Check(h, password+"x") {
@@ -252,7 +252,7 @@ func TestCheckPassword(t *testing.T) {
 		check := func(name, pass string, want error) {
 			t.Helper()
 			got, err := s.CheckPassword(t.Context(), name, pass)
-			if !errors.Is(err, want) || (want == nil) != (got == a) {
+			if !errors.Is(err, want) || (want == nil) != (got.ID == a.ID) {
 				t.Errorf("%s, %q: got %v, %v, want %v", name, pass, got, err, want)
 			}
 		}

@@ -119,7 +119,7 @@ func known(e *entry) (*entry, error) {
 
 // read fills e from the store.
 func (e *entry) read(tx *db.ReadTx, name string) (err error) {
-	e.account, err = scan(tx.QueryRow(`SELECT id, name, role, disabled, created_at FROM account WHERE name = $1`, name))
+	e.account, err = scan(tx.QueryRow(`SELECT `+columns+` FROM account WHERE name = $1`, name))
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (e *entry) read(tx *db.ReadTx, name string) (err error) {
 		if err := rows.Scan(&hash, &c.Salt, &c.Iterations, &c.StoredKey, &c.ServerKey); err != nil {
 			return fmt.Errorf("read credentials: %w", err)
 		}
-		for _, h := range hashes {
+		for _, h := range sasl.Hashes() {
 			if h.String() == hash {
 				e.credentials[h] = c
 			}

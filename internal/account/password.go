@@ -3,12 +3,14 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
+	"crypto/sha512"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"unicode/utf8"
 
@@ -58,9 +60,6 @@ type Password struct {
 	credentials map[sasl.Hash]sasl.Credentials
 }
 
-// hashes are those that credentials are kept for.
-var hashes = [...]sasl.Hash{sasl.SHA256, sasl.SHA1}
-
 // Password checks the password of the account of name and computes what is stored of it. It returns a *PasswordError
 // where it breaks a rule. It takes milliseconds on purpose: call it before the act.
 func (s *Service) Password(name, password string) (Password, error) {
@@ -82,7 +81,7 @@ func (s *Service) Password(name, password string) (Password, error) {
 		return Password{}, &PasswordError{PasswordHasName}
 	}
 	p := Password{credentials: map[sasl.Hash]sasl.Credentials{}}
-	for _, h := range hashes {
+	for _, h := range sasl.Hashes() {
 		salt := make([]byte, saltLen)
 		rand.Read(salt)
 		if p.credentials[h], err = sasl.Derive(h, password, salt, s.iterations); err != nil {
@@ -92,53 +91,72 @@ func (s *Service) Password(name, password string) (Password, error) {
 	return p, nil
 }
 
+// Keys returns what another server kept of a password that nobody here has seen. It may be for some hash functions only,
+// for one at least; the account gets the others by an upgrade, or with its next password.
+func Keys(keys map[sasl.Hash]sasl.Credentials) Password {
+	return Password{credentials: maps.Clone(keys)}
+}
+
 // Credentials returns what the server's side of the SCRAM mechanism mech needs, and whose it is.
 //
 // With ErrUnknown or ErrDisabled it returns credentials too, so that the exchange can run to its end before it fails.
-// Those of unknown names are made up: the same each time, and no password fits them.
+// Those of unknown names are made up: the same each time, and no password fits them. So are those of an account that
+// has no keys for mech: ErrUnknown too.
 func (s *Service) Credentials(ctx context.Context, name, mech string) (sasl.Credentials, Account, error) {
 	h, ok := sasl.HashOf(mech)
 	if !ok {
 		return sasl.Credentials{}, Account{}, fmt.Errorf("account: no credentials for mechanism %q", mech)
 	}
 	e, err := s.find(ctx, name)
-	switch {
-	case errors.Is(err, ErrUnknown):
-		return s.makeUp(h, name), Account{}, ErrUnknown
-	case err != nil:
+	if err != nil && !errors.Is(err, ErrUnknown) {
 		return sasl.Credentials{}, Account{}, err
-	case e.account.Disabled:
+	}
+	if err != nil || len(e.credentials[h].StoredKey) == 0 {
+		made, err := s.makeUp(ctx, h, name)
+		return made, Account{}, cmp.Or(err, ErrUnknown)
+	}
+	if e.account.Disabled {
 		return e.credentials[h], e.account, ErrDisabled
 	}
 	return e.credentials[h], e.account, nil
 }
 
-// makeUp returns credentials for a name that nobody has.
-func (s *Service) makeUp(h sasl.Hash, name string) sasl.Credentials {
+// makeUp returns credentials for a name that nobody has, or an account without keys for h.
+func (s *Service) makeUp(ctx context.Context, h sasl.Hash, name string) (sasl.Credentials, error) {
 	if normal, err := s.normal(name); err == nil {
 		name = normal
 	}
-	part := func(what string, n int) []byte {
-		m := hmac.New(sha256.New, s.madeUp[:])
-		fmt.Fprintf(m, "%s\x00%s\x00%s", what, h, name)
-		return m.Sum(nil)[:n]
+	p, err := s.madeUpProfile(ctx, name)
+	if err != nil {
+		return sasl.Credentials{}, err
 	}
 	return sasl.Credentials{
-		Salt:       part("salt", saltLen),
-		Iterations: s.iterations,
-		StoredKey:  part("stored", h.Size()),
-		ServerKey:  part("server", h.Size()),
-	}
+		Salt:       s.madeUpPart("salt", h.String(), name)[:saltLen],
+		Iterations: cmp.Or(p[h], s.iterations),
+		StoredKey:  s.madeUpPart("stored", h.String(), name)[:h.Size()],
+		ServerKey:  s.madeUpPart("server", h.String(), name)[:h.Size()],
+	}, nil
+}
+
+// madeUpPart returns 64 bytes that are the same each time, and that nobody else can make.
+func (s *Service) madeUpPart(what ...string) []byte {
+	m := hmac.New(sha512.New, s.madeUp[:])
+	m.Write([]byte(strings.Join(what, "\x00")))
+	return m.Sum(nil)
 }
 
 // CheckPassword returns the account of name if password is its own. It returns ErrPassword for a wrong password and
 // for an unknown name, after the same work, and ErrDisabled for the right password of a disabled account.
 func (s *Service) CheckPassword(ctx context.Context, name, password string) (Account, error) {
-	c, a, err := s.Credentials(ctx, name, sasl.SCRAMSHA256)
+	h, err := s.bestHash(ctx, name)
+	if err != nil {
+		return Account{}, err
+	}
+	c, a, err := s.Credentials(ctx, name, h.Mechanism(false))
 	if err != nil && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrDisabled) {
 		return Account{}, err
 	}
-	right := len(password) <= maxPassword && c.Check(sasl.SHA256, password)
+	right := len(password) <= maxPassword && c.Check(h, password)
 	if !right || errors.Is(err, ErrUnknown) {
 		return Account{}, ErrPassword
 	}
@@ -148,24 +166,44 @@ func (s *Service) CheckPassword(ctx context.Context, name, password string) (Acc
 	return a, nil
 }
 
-// StillOpens returns nil where tx sees that the account of id may log in with the password that storedKey is of: the
-// StoredKey for SCRAM-SHA-256 that Credentials gave some time ago. A log-in takes a while, and the password may be
-// changed meanwhile, or the account be locked or deleted: the error is ErrPassword, ErrDisabled or ErrUnknown then.
-func (s *Service) StillOpens(tx db.Querier, id int64, storedKey []byte) error {
-	a, err := s.Get(tx, id)
+// bestHash returns the strongest hash function that an account has keys for, or would have if there was one.
+func (s *Service) bestHash(ctx context.Context, name string) (sasl.Hash, error) {
+	e, err := s.find(ctx, name)
+	if err != nil && !errors.Is(err, ErrUnknown) {
+		return 0, err
+	}
+	var p profile
 	if err != nil {
+		if normal, err := s.normal(name); err == nil {
+			name = normal
+		}
+		if p, err = s.madeUpProfile(ctx, name); err != nil {
+			return 0, err
+		}
+	} else {
+		for h, c := range e.credentials {
+			p[h] = c.Iterations
+		}
+	}
+	for _, h := range sasl.Hashes() {
+		if p[h] > 0 {
+			return h, nil
+		}
+	}
+	return sasl.SHA256, nil // an account without keys; none fits
+}
+
+// StillOpens returns nil where tx sees that the account of id may log in with the password that it had when
+// Account.Password was password. A log-in takes a while, and the password may be changed meanwhile, or the account be
+// locked or deleted: the error is ErrPassword, ErrDisabled or ErrUnknown then.
+func (s *Service) StillOpens(tx db.Querier, id, password int64) error {
+	a, err := s.Get(tx, id)
+	switch {
+	case err != nil:
 		return err
-	}
-	if a.Disabled {
+	case a.Disabled:
 		return ErrDisabled
-	}
-	var now []byte
-	const q = `SELECT stored_key FROM account_credential WHERE account = $1 AND hash = $2` // by the primary key
-	err = tx.QueryRow(q, id, sasl.SHA256.String()).Scan(&now)
-	if err != nil && !errors.Is(err, db.ErrNoRows) {
-		return fmt.Errorf("read credentials: %w", err)
-	}
-	if !hmac.Equal(now, storedKey) {
+	case a.Password != password:
 		return ErrPassword
 	}
 	return nil
@@ -174,11 +212,11 @@ func (s *Service) StillOpens(tx db.Querier, id int64, storedKey []byte) error {
 // SetPassword replaces the password of an account, and ends all its tokens and codes: who knew the old password, or
 // has a device that was lost, is out. ErrUnknown if there is no account of id.
 func (s *Service) SetPassword(tx *db.Tx, id int64, p Password) error {
-	a, err := s.Get(tx, id)
+	a, err := scan(tx.QueryRow(`UPDATE account SET password = password + 1 WHERE id = $1 RETURNING `+columns, id))
 	if err != nil {
 		return err
 	}
-	if err := storePassword(tx, id, p); err != nil {
+	if err := s.storePassword(tx, id, p); err != nil {
 		return err
 	}
 	if err := s.endTokens(tx, id); err != nil {
@@ -188,19 +226,34 @@ func (s *Service) SetPassword(tx *db.Tx, id int64, p Password) error {
 	return nil
 }
 
-func storePassword(tx *db.Tx, id int64, p Password) error {
-	const q = `
-		INSERT INTO account_credential (account, hash, salt, iterations, stored_key, server_key)
-		VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (account, hash) DO UPDATE SET salt = excluded.salt, iterations = excluded.iterations,
-			stored_key = excluded.stored_key, server_key = excluded.server_key`
+// storePassword replaces the keys of an account. None of another password stays.
+func (s *Service) storePassword(tx *db.Tx, id int64, p Password) error {
 	if len(p.credentials) == 0 {
 		return &PasswordError{PasswordShort}
 	}
+	if _, err := tx.Exec(`DELETE FROM account_credential WHERE account = $1`, id); err != nil {
+		return fmt.Errorf("remove old keys: %w", err)
+	}
 	for h, c := range p.credentials {
-		if _, err := tx.Exec(q, id, h.String(), c.Salt, c.Iterations, c.StoredKey, c.ServerKey); err != nil {
-			return fmt.Errorf("store password: %w", err)
+		if _, err := addKeys(tx, id, h, c); err != nil {
+			return err
 		}
 	}
+	if len(p.credentials) < len(sasl.Hashes()) {
+		tx.After(func() { s.surveys.changed(true) })
+	}
 	return nil
+}
+
+// addKeys stores keys where there are none for the hash function, and reports whether it did.
+func addKeys(tx *db.Tx, id int64, h sasl.Hash, c sasl.Credentials) (bool, error) {
+	const q = `
+		INSERT INTO account_credential (account, hash, salt, iterations, stored_key, server_key)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account, hash) DO NOTHING`
+	r, err := tx.Exec(q, id, h.String(), c.Salt, c.Iterations, c.StoredKey, c.ServerKey)
+	if err != nil {
+		return false, fmt.Errorf("store keys: %w", err)
+	}
+	n, err := r.RowsAffected()
+	return n > 0, err
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kith-im/kith/internal/db"
@@ -21,6 +22,7 @@ const (
 	maxTokens   = 100 // of one account; the oldest makes room
 	maxCodes    = 5   // of one account; the oldest makes room
 	maxClient   = 256 // bytes of a client's id
+	maxAgent    = 128 // bytes that are kept of what it calls itself
 )
 
 var (
@@ -32,6 +34,13 @@ var (
 	ErrClient = errors.New("account: no id of the client, or one too long")
 )
 
+// A Client is an app on a device, as it describes itself (XEP-0388 §2.3). Nobody else is told of it.
+type Client struct {
+	ID       string // stable, its own; "" where it told none
+	Software string // for people; "" where it told none
+	Device   string // the same
+}
+
 // A Token lets one client log in without the password.
 type Token struct {
 	Secret  string    // the text that the client gets (XEP-0484 §3.3) and whose bytes are the key of HT
@@ -40,7 +49,7 @@ type Token struct {
 
 // A Candidate is a token or code by which an account could log in now.
 type Candidate struct {
-	Secret  []byte // the key of HT-SHA-256-NONE
+	Secret  []byte // the key of HT
 	account int64
 	client  string // of a token
 	id      int64
@@ -49,7 +58,7 @@ type Candidate struct {
 
 // A Use says how a token was used.
 type Use struct {
-	Client  string // the id of the client, for a new token in place of a code; a token has its client already
+	Client  Client // who uses it; a token keeps the id that it has
 	Count   int64  // what came as "count" (XEP-0484 §3.4); 0 or less means that nothing came
 	Last    bool   // the client has asked to end the token (XEP-0484 §3.6)
 	Request string // the mechanism for which the client has asked a new token; "" means that it did not
@@ -58,11 +67,12 @@ type Use struct {
 // NewToken makes a token for a client that has just proved by other means who it is. It is good for mech only
 // (XEP-0484 §3.4) and for 21 days. Tokens of the client that were given and never used end (XEP-0484 §3.5); the one
 // in use stays until the new one is used. It returns ErrClient where client is "" or longer than 256 bytes.
-func (s *Service) NewToken(tx *db.Tx, id int64, client, mech string) (Token, error) {
+func (s *Service) NewToken(tx *db.Tx, id int64, c Client, mech string) (Token, error) {
+	client := c.ID
 	if client == "" || len(client) > maxClient {
 		return Token{}, ErrClient
 	}
-	if mech != sasl.HTSHA256NONE {
+	if !isHT(mech) {
 		return Token{}, fmt.Errorf("account: no tokens for mechanism %q", mech)
 	}
 	if _, err := tx.Exec(`DELETE FROM account_token WHERE account = $1 AND client = $2 AND NOT used`, id, client); err != nil {
@@ -78,14 +88,49 @@ func (s *Service) NewToken(tx *db.Tx, id int64, client, mech string) (Token, err
 	now := s.now()
 	t := Token{Secret: newSecret(), Expires: now.Add(tokenLife).UTC().Truncate(time.Microsecond)}
 	const q = `
-		INSERT INTO account_token (account, client, id, mechanism, secret, created_at, expires_at, used, counter)
-		SELECT $1, $2, CASE WHEN last.id < $5 THEN $5 ELSE last.id + 1 END, $3, $4, $5, $6, FALSE, 0
+		INSERT INTO account_token
+			(account, client, id, mechanism, secret, created_at, expires_at, used, counter, software, device)
+		SELECT $1, $2, CASE WHEN last.id < $5 THEN $5 ELSE last.id + 1 END, $3, $4, $5, $6, FALSE, 0, $7, $8
 		FROM (SELECT COALESCE(MAX(id), 0) AS id FROM account_token WHERE account = $1) AS last`
 	sealed := s.seal.seal(t.Secret, place(id, "token", client, mech))
-	if _, err := tx.Exec(q, id, client, mech, sealed, now.UnixMicro(), t.Expires.UnixMicro()); err != nil {
+	_, err := tx.Exec(q, id, client, mech, sealed, now.UnixMicro(), t.Expires.UnixMicro(), agent(c.Software), agent(c.Device))
+	if err != nil {
 		return Token{}, fmt.Errorf("store token: %w", err)
 	}
 	return t, nil
+}
+
+// isHT reports whether tokens are given for a mechanism.
+func isHT(mech string) bool {
+	return mech == sasl.HTSHA256NONE || mech == sasl.HTSHA256ENDP || mech == sasl.HTSHA256EXPR
+}
+
+// agent is what is kept of a client's words about itself.
+func agent(text string) string {
+	text = strings.ToValidUTF8(strings.Join(strings.Fields(text), " "), "")
+	if len(text) > maxAgent {
+		text = strings.ToValidUTF8(text[:maxAgent], "")
+	}
+	return text
+}
+
+// Knows reports whether a client has a token of the account of name, and so has logged in to it before.
+func (s *Service) Knows(ctx context.Context, name, client string) (known bool, err error) {
+	e, err := s.find(ctx, name)
+	if errors.Is(err, ErrUnknown) || client == "" {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
+		const q = `SELECT EXISTS (SELECT 1 FROM account_token WHERE account = $1 AND client = $2)` // by the primary key
+		return tx.QueryRow(q, e.account.ID, client).Scan(&known)
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for a client: %w", err)
+	}
+	return known, nil
 }
 
 // NewCode makes a code by which the account can log in once within a minute, whatever the client: the secret of
@@ -110,10 +155,11 @@ func (s *Service) NewCode(tx *db.Tx, id int64) (string, error) {
 }
 
 // Candidates returns what would let name in by mech from client: the newest token of the client first, then the one
-// before it (XEP-0484 §5.1), then codes. Nothing is returned for unknown names. Expired tokens and those of disabled
+// before it (XEP-0484 §5.1), then codes, which are for HT-SHA-256-NONE. A token is a candidate for the mechanism only
+// that it was asked for (XEP-0484 §3.4). Nothing is returned for unknown names. Expired tokens and those of disabled
 // accounts are among them, so that Use can say so to their owner.
 func (s *Service) Candidates(ctx context.Context, name, client, mech string) (list []Candidate, err error) {
-	if mech != sasl.HTSHA256NONE {
+	if !isHT(mech) {
 		return nil, nil
 	}
 	e, err := s.find(ctx, name)
@@ -130,7 +176,7 @@ func (s *Service) Candidates(ctx context.Context, name, client, mech string) (li
 			WHERE account = $1 AND client = $2 AND mechanism = $3 ORDER BY id DESC LIMIT 2` // by the primary key
 		list, err = s.candidates(tx, list, Candidate{account: id, client: client}, place(id, "token", client, mech),
 			tokens, id, client, mech)
-		if err != nil {
+		if err != nil || mech != sasl.HTSHA256NONE {
 			return err
 		}
 		const codes = `SELECT id, secret FROM account_code WHERE account = $1 AND expires_at > $2`
@@ -185,9 +231,8 @@ func (s *Service) Use(tx *db.Tx, c Candidate, u Use) (Account, *Token, error) {
 	if c.code {
 		err = s.useCode(tx, c)
 	} else {
-		client = c.client
 		var due string
-		due, err = s.useToken(tx, c, u)
+		due, err = s.useToken(tx, c, u, &client)
 		if mech == "" && !u.Last {
 			mech = due
 		}
@@ -218,17 +263,21 @@ func (s *Service) useCode(tx *db.Tx, c Candidate) error {
 	return nil
 }
 
-// useToken returns the mechanism of the token if it is due for rotation, else "".
-func (s *Service) useToken(tx *db.Tx, c Candidate, u Use) (due string, err error) {
+// useToken returns the mechanism of the token if it is due for rotation, else "". It completes what by tells of the
+// client.
+func (s *Service) useToken(tx *db.Tx, c Candidate, u Use, by *Client) (due string, err error) {
 	// XEP-0484 §3.4: a count must be higher than all before it. One is a must for TLS early data only, which we do not
 	// take, so a login without it is fine; but a client that counts is held to it.
 	const q = `
-		UPDATE account_token SET used = TRUE, counter = CASE WHEN $4 > 0 THEN $4 ELSE counter END
+		UPDATE account_token SET used = TRUE, counter = CASE WHEN $4 > 0 THEN $4 ELSE counter END, used_at = $5,
+			software = CASE WHEN $6 <> '' THEN $6 ELSE software END, device = CASE WHEN $7 <> '' THEN $7 ELSE device END
 		WHERE account = $1 AND client = $2 AND id = $3 AND ($4 <= 0 OR counter < $4)
-		RETURNING mechanism, created_at, expires_at`
+		RETURNING mechanism, created_at, expires_at, software, device`
 	var created, expires int64
-	err = tx.QueryRow(q, c.account, c.client, c.id, u.Count).Scan(&due, &created, &expires)
 	now := s.now()
+	err = tx.QueryRow(q, c.account, c.client, c.id, u.Count, now.UnixMicro(), agent(by.Software), agent(by.Device)).
+		Scan(&due, &created, &expires, &by.Software, &by.Device)
+	by.ID = c.client
 	switch {
 	case errors.Is(err, db.ErrNoRows):
 		return "", ErrToken

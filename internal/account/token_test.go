@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ const ht = sasl.HTSHA256NONE
 func (s *server) token(id int64, client string) (tok Token) {
 	s.t.Helper()
 	s.write(func(tx *db.Tx) (err error) {
-		tok, err = s.NewToken(tx, id, client, ht)
+		tok, err = s.NewToken(tx, id, Client{ID: client}, ht)
 		return err
 	})
 	return tok
@@ -49,7 +50,7 @@ func (s *server) login(name, client, secret string, u Use) (*Token, error) {
 	}
 	var tok *Token
 	err = s.db.Write(s.t.Context(), func(tx *db.Tx) error {
-		u.Client = client
+		u.Client.ID = client
 		a, fresh, err := s.Use(tx, list[i], u)
 		if err == nil && a.Name != name {
 			s.t.Errorf("logged in as %q", a.Name)
@@ -190,12 +191,12 @@ func TestTokenBounds(t *testing.T) {
 		a := s.create("juliet", User)
 		for _, client := range []string{"", fmt.Sprintf("%0*d", maxClient+1, 0)} {
 			s.fails(ErrClient, func(tx *db.Tx) error {
-				_, err := s.NewToken(tx, a.ID, client, ht)
+				_, err := s.NewToken(tx, a.ID, Client{ID: client}, ht)
 				return err
 			})
 		}
 		if err := s.db.Write(t.Context(), func(tx *db.Tx) error {
-			_, err := s.NewToken(tx, a.ID, "phone", "HT-SHA-512-NONE")
+			_, err := s.NewToken(tx, a.ID, Client{ID: "phone"}, "HT-SHA-512-NONE")
 			return err
 		}); err == nil {
 			t.Error("a token for a mechanism that we do not have")
@@ -203,7 +204,7 @@ func TestTokenBounds(t *testing.T) {
 		first := s.token(a.ID, "phone").Secret
 		s.write(func(tx *db.Tx) error {
 			for i := range maxTokens {
-				if _, err := s.NewToken(tx, a.ID, fmt.Sprint(i), ht); err != nil {
+				if _, err := s.NewToken(tx, a.ID, Client{ID: fmt.Sprint(i)}, ht); err != nil {
 					return err
 				}
 			}
@@ -316,6 +317,92 @@ func TestCandidatesOfNobody(t *testing.T) {
 		for _, name := range names {
 			if _, err := s.Candidates(t.Context(), name, "a client", sasl.HTSHA256NONE); !errors.Is(err, db.ErrClosed) {
 				t.Errorf("%s: got %v, want that the store is asked", name, err)
+			}
+		}
+	})
+}
+
+// A token is good for the mechanism that it was asked for (XEP-0484 §3.4), and keeps it when it is replaced.
+func TestTokenOfMechanism(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		a := s.create("juliet", User)
+		for _, mech := range []string{sasl.HTSHA256EXPR, sasl.HTSHA256ENDP, ht} {
+			var tok Token
+			s.write(func(tx *db.Tx) (err error) {
+				tok, err = s.NewToken(tx, a.ID, Client{ID: mech}, mech)
+				return err
+			})
+			s.code(a.ID)
+			for _, other := range []string{sasl.HTSHA256EXPR, sasl.HTSHA256ENDP, ht} {
+				list, err := s.Candidates(t.Context(), "juliet", mech, other)
+				if err != nil {
+					t.Fatal(err)
+				}
+				i := slices.IndexFunc(list, func(c Candidate) bool { return string(c.Secret) == tok.Secret })
+				if (i >= 0) != (other == mech) {
+					t.Errorf("a token for %s is for %s too", mech, other)
+				}
+				if other != ht && slices.ContainsFunc(list, func(c Candidate) bool { return c.code }) {
+					t.Errorf("a code is for %s too", other)
+				}
+			}
+			s.clock = s.clock.Add(2 * tokenRotate)
+			list, err := s.Candidates(t.Context(), "juliet", mech, mech)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var fresh *Token
+			s.write(func(tx *db.Tx) (err error) {
+				_, fresh, err = s.Use(tx, list[0], Use{})
+				return err
+			})
+			if list, err = s.Candidates(t.Context(), "juliet", mech, mech); err != nil || fresh == nil || string(list[0].Secret) != fresh.Secret {
+				t.Errorf("%s: the new token is not for it: %v", mech, err)
+			}
+		}
+	})
+}
+
+// What a client tells of itself is kept with its token, in bounds, and goes on to the next one.
+func TestAgent(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		a := s.create("juliet", User)
+		agentOf := func() (software, device string, used int64) {
+			t.Helper()
+			err := s.db.Read(t.Context(), func(tx *db.ReadTx) error {
+				const q = `SELECT software, device, used_at FROM account_token WHERE account = $1 ORDER BY id DESC LIMIT 1`
+				return tx.QueryRow(q, a.ID).Scan(&software, &device, &used)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return software, device, used
+		}
+		var tok Token
+		s.write(func(tx *db.Tx) (err error) {
+			tok, err = s.NewToken(tx, a.ID, Client{"phone", " Awesome\n XMPP ", strings.Repeat("ü", maxAgent)}, ht)
+			return err
+		})
+		software, device, used := agentOf()
+		if software != "Awesome XMPP" || device != strings.Repeat("ü", maxAgent/2) || used != 0 {
+			t.Errorf("got %q, %q, %d", software, device, used)
+		}
+		s.clock = s.clock.Add(time.Hour)
+		s.expect("juliet", "phone", tok.Secret, Use{Client: Client{Device: "Kiva's phone"}}, nil, false)
+		if software, device, used = agentOf(); software != "Awesome XMPP" || device != "Kiva's phone" || used != s.clock.UnixMicro() {
+			t.Errorf("after a log-in: got %q, %q, %d", software, device, used)
+		}
+		s.clock = s.clock.Add(2 * tokenRotate)
+		s.expect("juliet", "phone", tok.Secret, Use{Client: Client{Software: "Awesome 2"}}, nil, true)
+		if software, device, used = agentOf(); software != "Awesome 2" || device != "Kiva's phone" || used != 0 {
+			t.Errorf("of the new token: got %q, %q, %d", software, device, used)
+		}
+		for client, want := range map[string]bool{"phone": true, "desk": false, "": false} {
+			if got, err := s.Knows(t.Context(), "juliet", client); got != want || err != nil {
+				t.Errorf("Knows(%q): got %v, %v", client, got, err)
+			}
+			if got, err := s.Knows(t.Context(), "nobody", client); got || err != nil {
+				t.Errorf("of nobody: Knows(%q): got %v, %v", client, got, err)
 			}
 		}
 	})

@@ -13,5 +13,5 @@ import (
 // nobody on the way can read along; the other options are the server's to set.
 func (s *Server) Accept(nc net.Conn, o stream.Options) {
 	o.From = s.Domain.String()
-	s.start("bosh", o.Remote, func() *stream.Stream { return stream.NewTCP(nc, o) }, func() { nc.Close() })
+	s.start("bosh", o.Remote, func() (*stream.Stream, *shown) { return stream.NewTCP(nc, o), &shown{} }, func() { nc.Close() })
 }

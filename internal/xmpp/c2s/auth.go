@@ -3,10 +3,10 @@
 package c2s
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/kith-im/kith/internal/account"
@@ -18,49 +18,35 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
-// mechanisms with a password, strongest first. What is offered does not depend on the name (XEP-0388 §2.1).
-func mechanisms() []string { return []string{sasl.SCRAMSHA256, sasl.SCRAMSHA1} }
-
 // An exchange is one SASL exchange as the stream carries it; profile is the namespace of its elements, which
 // SASL (RFC 6120 §6) and SASL2 (XEP-0388 §2) have in common but for how it begins and ends.
 type exchange struct {
 	c         *conn
 	profile   string
 	mechanism string
+	client    account.Client // what it tells of itself; SASL2 only
 	server    sasl.Server
-	account   account.Account // of the name that the client claims; proved when the exchange is done
-	password  []byte          // the stored key of its password for SCRAM-SHA-256, as it was before the proof
+	account   account.Account // of the name that the client claims, as it was before the proof; proved when that is done
 }
 
-// note remembers the password that name has now. It is called before what the proof is held against is read, so that
-// a change between the two makes it the older one, and is noticed.
-func (x *exchange) note(ctx context.Context, name string) {
-	c, _, _ := x.c.srv.Accounts.Credentials(ctx, name, sasl.SCRAMSHA256) // where this fails, what follows does too
-	x.password = c.StoredKey
-}
-
-// stillOpen refuses a client whose account was locked or deleted since it proved who it is, or has another password.
-// It is asked when the session is in the directory: from then on, whoever changes the account finds and ends it.
-func (c *conn) stillOpen(ctx context.Context) error {
-	now, a, err := c.srv.Accounts.Credentials(ctx, c.account.Name, sasl.SCRAMSHA256)
+// choose returns the server's side for the mechanism; nil where it was not offered (XEP-0388 §2.3, RFC 6120 §6.5.7).
+func (x *exchange) choose() sasl.Server {
 	switch {
-	case errors.Is(err, account.ErrUnknown), errors.Is(err, account.ErrDisabled):
-	case err != nil:
-		return err
-	case a.ID == c.account.ID && bytes.Equal(now.StoredKey, c.password):
+	case !slices.Contains(x.c.offered.Mechanisms, x.mechanism):
 		return nil
+	case x.mechanism == sasl.EXTERNAL:
+		return x.external()
 	}
-	return &stream.Error{Condition: "not-authorized"}
+	return x.scram()
 }
 
-// scram returns the server's side for a mechanism with a password; nil where it is none that is offered.
+// scram returns the server's side for a mechanism with a password.
 func (x *exchange) scram() sasl.Server {
 	h, ok := sasl.HashOf(x.mechanism)
 	if !ok {
 		return nil
 	}
-	return sasl.NewSCRAM(sasl.SCRAM{Hash: h, Authorize: x.c.mayActAs, Lookup: func(ctx context.Context, name string) (sasl.Credentials, error) {
-		x.note(ctx, name)
+	lookup := func(ctx context.Context, name string) (sasl.Credentials, error) {
 		creds, a, err := x.c.srv.Accounts.Credentials(ctx, name, x.mechanism)
 		switch {
 		case errors.Is(err, account.ErrUnknown):
@@ -70,7 +56,24 @@ func (x *exchange) scram() sasl.Server {
 		}
 		x.account = a
 		return creds, err
-	}})
+	}
+	return sasl.NewSCRAM(sasl.SCRAM{
+		Hash: h, Plus: sasl.IsPlus(x.mechanism), Offer: x.c.offered.Offer, Lookup: lookup, Authorize: x.c.mayActAs,
+	})
+}
+
+// stillOpen refuses a client whose account was locked or deleted since it proved who it is, or has another password.
+// It is asked when the session is in the directory: from then on, whoever changes the account finds and ends it.
+func (c *conn) stillOpen(ctx context.Context) error {
+	now, err := c.srv.Accounts.Lookup(ctx, c.account.Name)
+	switch {
+	case errors.Is(err, account.ErrUnknown):
+	case err != nil:
+		return err
+	case now.ID == c.account.ID && now.Password == c.account.Password && !now.Disabled:
+		return nil
+	}
+	return &stream.Error{Condition: "not-authorized"}
 }
 
 // mayActAs allows the authorization identity that is the account's own address (RFC 6120 §6.3.8).
@@ -95,7 +98,8 @@ func (x *exchange) run(ctx context.Context, initial []byte) (additional []byte, 
 		if done {
 			return reply, nil
 		}
-		if err := x.c.stream.Write(dataElem(x.profile, "challenge", reply)); err != nil {
+		challenge := xmlstream.TextElem(x.profile, "challenge", encode(x.profile, reply))
+		if err := x.c.stream.Write(challenge); err != nil {
 			return nil, err
 		}
 		if message, err = x.response(); err != nil {
@@ -113,36 +117,35 @@ func (x *exchange) response() ([]byte, error) {
 	n := el.Root()
 	switch {
 	case n.Is(x.profile, "response"):
-		return decode(n.Text())
+		return decode(x.profile, n.Text())
 	case n.Is(x.profile, "abort"): // RFC 6120 §6.4.4
 		return nil, &sasl.Error{Condition: sasl.Aborted}
 	}
-	// XEP-0388 §2.4 wants nothing else on the stream, and so does RFC 6120 §4.9.3.12.
-	return nil, &stream.Error{Condition: "not-authorized", Text: "authentication is in progress"}
+	return nil, inProgress() // XEP-0388 §2.4
 }
 
-// decode reads base64 (RFC 6120 §6.4.2: "=" is a message of no bytes).
-func decode(s string) ([]byte, error) {
-	s = strings.TrimSpace(s)
-	if s == "" || s == "=" {
+// decode reads base64, strictly (RFC 6120 §13.9.1); only what stands around it is let pass. In SASL "=" is a message of no
+// bytes (RFC 6120 §6.4.2), which SASL2 writes as nothing (XEP-0388 §2.2).
+func decode(profile, s string) ([]byte, error) {
+	s = strings.Trim(s, " \t\r\n")
+	if s == "" || s == "=" && profile == nsSASL {
 		return []byte{}, nil
 	}
-	b, err := base64.StdEncoding.DecodeString(s)
+	if strings.ContainsAny(s, "\r\n") { // which the decoder would pass over
+		return nil, &sasl.Error{Condition: sasl.IncorrectEncoding}
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
 	if err != nil {
 		return nil, &sasl.Error{Condition: sasl.IncorrectEncoding}
 	}
 	return b, nil
 }
 
-func encode(b []byte) string {
-	if len(b) == 0 {
+func encode(profile string, b []byte) string {
+	if len(b) == 0 && profile == nsSASL {
 		return "="
 	}
 	return base64.StdEncoding.EncodeToString(b)
-}
-
-func dataElem(space, local string, data []byte) xmlstream.Raw {
-	return xmlstream.TextElem(space, local, encode(data))
 }
 
 // failed ends an exchange that failed with err. Errors that are not the mechanism's end the stream. Failures are
@@ -162,11 +165,12 @@ func (x *exchange) failed(err error) error {
 	}
 	c.srv.count.Logins.Of(mechanism, se.Condition).Inc()
 	if se.Condition != sasl.Aborted && se.Condition != sasl.InvalidMechanism {
-		c.failures++
-		if c.srv.throttle.failed(c.srv.life, c.stream.RemoteAddr(), x.localpart()) {
-			c.srv.count.Throttled.Inc()
+		again := se.Condition == sasl.NotAuthorized && c.guess.again(x.localpart(), x.mechanism)
+		if !again {
+			c.failures++
 		}
-		c.log.Info("log-in failed", "condition", se.Condition, "mechanism", mechanism)
+		c.srv.throttle.failed(c.srv.life, failure{c.stream.RemoteAddr(), x.localpart(), again})
+		c.log.Info("log-in failed", "condition", se.Condition, "mechanism", x.mechanism)
 	}
 	if err := c.stream.Write(saslFailure(x.profile, se.Condition, se.Text)); err != nil {
 		return err
@@ -202,14 +206,17 @@ func saslFailure(profile, condition, text string) xmlstream.Raw {
 
 // authenticate is SASL as RFC 6120 §6.4 has it.
 func authenticate(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, err error) {
+	if c.continued {
+		return false, inProgress()
+	}
 	n := el.Root()
 	x := &exchange{c: c, profile: nsSASL, mechanism: n.Attr("mechanism")}
-	if x.server = x.scram(); x.server == nil {
+	if x.server = x.choose(); x.server == nil {
 		return false, x.failed(&sasl.Error{Condition: sasl.InvalidMechanism}) // RFC 6120 §6.5.7
 	}
 	var initial []byte
 	if text := n.Text(); text != "" { // else the client waits for an empty challenge
-		if initial, err = decode(text); err != nil {
+		if initial, err = decode(nsSASL, text); err != nil {
 			return false, x.failed(err)
 		}
 	}
@@ -217,10 +224,15 @@ func authenticate(ctx context.Context, c *conn, el *xmlstream.Element) (restart 
 		return false, err
 	}
 	additional, err := x.run(ctx, initial)
+	x.hold(ctx, err)
 	if err != nil {
 		return false, x.failed(err)
 	}
-	if err := c.stream.Write(dataElem(nsSASL, "success", additional)); err != nil {
+	success := xmlstream.Elem(nsSASL, "success")
+	if additional != nil { // RFC 6120 §6.4.6
+		success = xmlstream.TextElem(nsSASL, "success", encode(nsSASL, additional))
+	}
+	if err := c.stream.Write(success); err != nil {
 		return false, err
 	}
 	c.loggedIn(x)
@@ -228,11 +240,36 @@ func authenticate(ctx context.Context, c *conn, el *xmlstream.Element) (restart 
 	return true, nil
 }
 
+// hold keeps the verdict on a log-in back where somebody guesses at the account from many addresses, unless the client
+// has logged in before: from here, or by its own id. Right and wrong are held alike, so that a guesser cannot tell them
+// apart by not waiting. Tokens and certificates cannot be guessed, and are not held.
+func (x *exchange) hold(ctx context.Context, outcome error) {
+	if _, ok := sasl.HashOf(x.mechanism); !ok {
+		return
+	}
+	if e, ok := errors.AsType[*sasl.Error](outcome); outcome != nil && (!ok || e.Condition == sasl.Aborted) {
+		return
+	}
+	t, name := x.c.srv.throttle, x.localpart()
+	d := t.siege(x.c.stream.RemoteAddr(), name)
+	if d == 0 {
+		return
+	}
+	known, err := x.c.srv.Accounts.Knows(ctx, name, x.client.ID)
+	if err != nil {
+		x.c.log.Error("look for a client", "err", err)
+	}
+	if !known {
+		sleep(x.c.srv.life, d)
+	}
+}
+
 // loggedIn notes who the client is.
 func (c *conn) loggedIn(x *exchange) {
-	c.account, c.password = x.account, x.password
 	_, password := sasl.HashOf(x.mechanism)
+	c.account, c.client = x.account, x.client.ID
 	c.logIn = session.LogIn{At: c.srv.Now(), Password: password}
+	c.offered = nil
 	c.state |= authenticated
 	c.stream.SetLimits(c.srv.Limits)
 	c.srv.throttle.succeeded(c.stream.RemoteAddr(), x.account.Name)
@@ -241,8 +278,6 @@ func (c *conn) loggedIn(x *exchange) {
 
 func offerSASL(c *conn, b *xmlstream.Builder) {
 	b.Start(nsSASL, "mechanisms")
-	for _, m := range mechanisms() {
-		b.Start(nsSASL, "mechanism").Text(m).End()
-	}
+	c.offered.offerMechanisms(b, nsSASL)
 	b.End()
 }

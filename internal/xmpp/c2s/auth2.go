@@ -5,6 +5,7 @@ package c2s
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,25 +23,29 @@ import (
 // said who it is (XEP-0484 §4.1 wants a from): the offer is the same for everybody.
 func offerSASL2(c *conn, b *xmlstream.Builder) {
 	b.Start(nsSASL2, "authentication")
-	for _, m := range mechanisms() {
-		b.Start(nsSASL2, "mechanism").Text(m).End()
-	}
+	c.offered.offerMechanisms(b, nsSASL2)
 	b.Start(nsSASL2, "inline")
 	b.Start(nsBind2, "bind").Start(nsBind2, "inline") // XEP-0386 §3.1
 	b.Start(nsBind2, "feature").Attr("var", session.NSManagement).End()
 	b.End().End()
-	b.Start(nsFast, "fast").Start(nsFast, "mechanism").Text(sasl.HTSHA256NONE).End().End() // XEP-0484 §3.1
+	b.Start(nsFast, "fast") // XEP-0484 §3.1
+	for _, m := range c.offered.tokens {
+		b.Start(nsFast, "mechanism").Text(m).End()
+	}
 	b.End().End()
+	c.offered.offerUpgrades(b)
+	b.End()
 }
 
 // A login is a SASL2 request (XEP-0388 §2.3), with what it asks for besides.
 type login struct {
 	exchange
 	initial []byte
-	client  string         // user-agent id
 	fast    xmlstream.Node // XEP-0484 §3.4; zero: it did not say that it uses a token
+	count   int64          // of fast; 0: it did not count
 	request string         // mechanism for which a token is wanted; "" for none
 	bind    xmlstream.Node // XEP-0386 §3.2; zero: no binding
+	wanted  []sasl.Hash    // upgrades that were offered and asked for
 
 	tokens []account.Candidate
 	token  *account.Token // what the client gets
@@ -48,12 +53,18 @@ type login struct {
 
 // authenticate2 is SASL2. It does not restart the stream (XEP-0388 §2.6.1).
 func authenticate2(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, err error) {
+	if c.continued { // XEP-0388 §4.8
+		return false, inProgress()
+	}
 	n := el.Root()
 	l := &login{exchange: exchange{c: c, profile: nsSASL2, mechanism: n.Attr("mechanism")}}
 	if err := l.read(n); err != nil {
 		return false, l.failed(err)
 	}
-	ht := l.choose()
+	ht := l.chooseToken()
+	if ht == nil && l.fast.IsZero() {
+		l.server = l.choose()
+	}
 	if l.server == nil {
 		return false, l.failed(&sasl.Error{Condition: sasl.InvalidMechanism}) // XEP-0388 §2.3
 	}
@@ -61,13 +72,13 @@ func authenticate2(ctx context.Context, c *conn, el *xmlstream.Element) (restart
 		return false, err
 	}
 	additional, err := l.run(ctx, l.initial)
+	l.hold(ctx, err)
 	if err == nil {
-		err = l.admit(ctx, ht)
+		additional, err = l.finish(ctx, ht, additional)
 	}
 	if err != nil {
 		return false, l.failed(err)
 	}
-	c.client = l.client
 	c.loggedIn(&l.exchange)
 	boundTo, inline, err := l.bindInline(ctx)
 	if err != nil {
@@ -85,46 +96,79 @@ func authenticate2(ctx context.Context, c *conn, el *xmlstream.Element) (restart
 	return false, nil
 }
 
+// finish does what comes between a right proof and success: the client must be the one of the stream's header, may have
+// tasks, and then is admitted. It returns the additional data that the client has not been told yet.
+func (l *login) finish(ctx context.Context, ht *sasl.HT, additional []byte) ([]byte, error) {
+	if l.c.header.From != "" { // XEP-0388 §2.3
+		if !l.c.mayActAs(l.server.Username(), l.bareFrom()) {
+			return nil, &sasl.Error{Condition: sasl.InvalidAuthzID}
+		}
+	}
+	tasks, err := l.upgrades(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if additional, err = l.perform(ctx, tasks, additional); err != nil {
+		return nil, err
+	}
+	return additional, l.admit(ctx, ht)
+}
+
 // read takes the request apart.
 func (l *login) read(n xmlstream.Node) (err error) {
 	if r, ok := n.Child(nsSASL2, "initial-response"); ok {
-		if l.initial, err = decode(r.Text()); err != nil {
+		if l.initial, err = decode(nsSASL2, r.Text()); err != nil {
 			return err
 		}
 	}
 	if ua, ok := n.Child(nsSASL2, "user-agent"); ok {
-		l.client = ua.Attr("id")
+		l.client = readAgent(ua)
 	}
-	if len(l.client) > 256 {
+	if len(l.client.ID) > 256 {
 		return &sasl.Error{Condition: sasl.MalformedRequest, Text: "the user-agent's id is too long"}
 	}
 	l.fast, _ = n.Child(nsFast, "fast")
+	if count := l.fast; !count.IsZero() && count.HasAttr("count") {
+		if l.count, err = strconv.ParseInt(count.Attr("count"), 10, 32); err != nil || l.count < 0 { // XEP-0484 §3.4
+			return &sasl.Error{Condition: sasl.MalformedRequest, Text: "the count is no number"}
+		}
+	}
 	l.bind, _ = n.Child(nsBind2, "bind")
+	l.readUpgrades(n)
 	if r, ok := n.Child(nsFast, "request-token"); ok {
 		l.request = r.Attr("mechanism")
-		if l.request != sasl.HTSHA256NONE {
+		if !slices.Contains(l.c.offered.tokens, l.request) { // XEP-0484 §3.2
 			return &sasl.Error{Condition: sasl.MalformedRequest, Text: "no tokens for that mechanism"}
 		}
-		if l.client == "" { // XEP-0484 §4.1
+		if l.client.ID == "" { // XEP-0484 §4.1
 			return &sasl.Error{Condition: sasl.MalformedRequest, Text: "a token is for a user-agent with an id"}
 		}
 	}
 	return nil
 }
 
-// choose sets the server's side for the mechanism. A token's comes with <fast/> and no other does (XEP-0484 §3.4).
-func (l *login) choose() *sasl.HT {
-	if l.fast.IsZero() {
-		l.server = l.scram()
+// readAgent reads what a client tells of itself (XEP-0388 §2.3).
+func readAgent(n xmlstream.Node) account.Client {
+	a := account.Client{ID: n.Attr("id")}
+	if s, ok := n.Child(nsSASL2, "software"); ok {
+		a.Software = s.Text()
+	}
+	if d, ok := n.Child(nsSASL2, "device"); ok {
+		a.Device = d.Text()
+	}
+	return a
+}
+
+// chooseToken sets the server's side for a token's mechanism, and returns it; nil where it is none that was offered. It
+// comes with <fast/>, and no other mechanism does (XEP-0484 §3.4).
+func (l *login) chooseToken() *sasl.HT {
+	if l.fast.IsZero() || !slices.Contains(l.c.offered.tokens, l.mechanism) {
 		return nil
 	}
-	if l.mechanism != sasl.HTSHA256NONE {
-		return nil
-	}
+	binding, _ := sasl.HTBinding(l.mechanism, l.c.offered.Channel) // it was offered, so there is one
 	ht := sasl.NewHT(func(ctx context.Context, name string) ([][]byte, error) {
-		l.note(ctx, name)
 		var err error
-		if l.tokens, err = l.c.srv.Accounts.Candidates(ctx, name, l.client, l.mechanism); err != nil {
+		if l.tokens, err = l.c.srv.Accounts.Candidates(ctx, name, l.client.ID, l.mechanism); err != nil {
 			return nil, err
 		}
 		secrets := make([][]byte, len(l.tokens))
@@ -132,7 +176,7 @@ func (l *login) choose() *sasl.HT {
 			secrets[i] = t.Secret
 		}
 		return secrets, nil
-	}, nil)
+	}, binding)
 	l.server = ht
 	return ht
 }
@@ -141,17 +185,12 @@ func (l *login) choose() *sasl.HT {
 // committed before the client hears of success.
 func (l *login) admit(ctx context.Context, ht *sasl.HT) error {
 	s := l.c.srv
-	if l.c.header.From != "" { // XEP-0388 §2.3
-		if !l.c.mayActAs(l.server.Username(), l.bareFrom()) {
-			return &sasl.Error{Condition: sasl.InvalidAuthzID}
-		}
-	}
 	if ht == nil && l.request == "" {
 		return nil
 	}
 	err := s.DB.Write(ctx, func(tx *db.Tx) (err error) {
 		if ht == nil {
-			if err := s.Accounts.StillOpens(tx, l.account.ID, l.password); err != nil {
+			if err := s.Accounts.StillOpens(tx, l.account.ID, l.account.Password); err != nil {
 				return err
 			}
 			var t account.Token
@@ -159,23 +198,11 @@ func (l *login) admit(ctx context.Context, ht *sasl.HT) error {
 			l.token = &t
 			return err
 		}
-		use := account.Use{Client: l.client, Request: l.request, Last: truth(l.fast.Attr("invalidate"))}
-		use.Count, _ = strconv.ParseInt(l.fast.Attr("count"), 10, 64) // what is no number was not counted
+		use := account.Use{Client: l.client, Request: l.request, Count: l.count, Last: truth(l.fast.Attr("invalidate"))}
 		l.account, l.token, err = s.Accounts.Use(tx, l.tokens[ht.Matched()], use)
 		return err
 	})
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrClient),
-		errors.Is(err, account.ErrPassword), errors.Is(err, account.ErrUnknown): // changed since the proof
-		return &sasl.Error{Condition: sasl.NotAuthorized}
-	case errors.Is(err, account.ErrExpired): // XEP-0484 §4.2
-		return &sasl.Error{Condition: sasl.CredentialsExpired}
-	case errors.Is(err, account.ErrDisabled):
-		return &sasl.Error{Condition: sasl.AccountDisabled}
-	}
-	return &sasl.Error{Condition: sasl.TemporaryAuthFailure, Cause: err}
+	return admission(err)
 }
 
 // bareFrom is the address that the client gave in the stream header, without a resource.
@@ -205,7 +232,7 @@ func (l *login) bindInline(ctx context.Context) (jid.JID, xmlstream.Raw, error) 
 	if t, ok := l.bind.Child(nsBind2, "tag"); ok {
 		tag = t.Text()
 	}
-	full := c.srv.resourceFor(own, l.client, tag)
+	full := c.srv.resourceFor(own, l.client.ID, tag)
 	if err := c.bind(ctx, full); err != nil {
 		if _, tooMany := errors.AsType[*stanza.Error](err); !tooMany {
 			return jid.JID{}, "", err
@@ -227,7 +254,7 @@ func (l *login) success(additional []byte, who jid.JID, inline xmlstream.Raw) xm
 	var b xmlstream.Builder
 	b.Start(nsSASL2, "success")
 	if additional != nil {
-		b.Start(nsSASL2, "additional-data").Text(encode(additional)).End()
+		b.Start(nsSASL2, "additional-data").Text(encode(nsSASL2, additional)).End()
 	}
 	b.Start(nsSASL2, "authorization-identifier").Text(who.String()).End()
 	b.Raw(inline)

@@ -60,8 +60,8 @@ func TestBind2(t *testing.T) {
 		if _, ok := c.Features.Child(nsBind, "bind"); ok {
 			t.Error("binding is offered to a bound client")
 		}
-		if _, ok := c.Features.Child("urn:xmpp:sm:3", "sm"); !ok {
-			t.Error("stream management is not offered")
+		if _, ok := c.Features.Child("urn:xmpp:sm:3", "sm"); ok {
+			t.Error("stream management is offered, which is on")
 		}
 		c.MustSend(t, `<presence/>`)
 		c.MustExpect(t, `<presence from="`+full.String()+`"/>`)
@@ -305,15 +305,22 @@ func TestCode(t *testing.T) {
 func TestOffer(t *testing.T) {
 	perform(t, func(t *testing.T, w *world) {
 		c := w.client()
+		const plus = `<mechanism>SCRAM-SHA-512-PLUS</mechanism><mechanism>SCRAM-SHA-256-PLUS</mechanism><mechanism>SCRAM-SHA-1-PLUS</mechanism>`
+		const rest = `<mechanism>SCRAM-SHA-512</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism>`
 		pattern, err := xmpptest.ParsePattern(`<stream:features>
-			<authentication xmlns="urn:xmpp:sasl:2">
-				<mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism>
+			<authentication xmlns="urn:xmpp:sasl:2">` + plus + rest + `
 				<inline>
 					<bind xmlns="urn:xmpp:bind:0"><inline><feature var="urn:xmpp:sm:3"/></inline></bind>
-					<fast xmlns="urn:xmpp:fast:0"><mechanism>HT-SHA-256-NONE</mechanism></fast>
+					<fast xmlns="urn:xmpp:fast:0">
+						<mechanism>HT-SHA-256-ENDP</mechanism><mechanism>HT-SHA-256-EXPR</mechanism><mechanism>HT-SHA-256-NONE</mechanism>
+					</fast>
 				</inline>
 			</authentication>
-			<mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism></mechanisms>
+			<mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl">` + plus + rest + `</mechanisms>
+			<sasl-channel-binding xmlns="urn:xmpp:sasl-cb:0">
+				<channel-binding type="tls-server-end-point"/><channel-binding type="tls-exporter"/>
+			</sasl-channel-binding>
+			<limits xmlns="urn:xmpp:stream-limits:0"><max-bytes>10000</max-bytes><idle-seconds>60</idle-seconds></limits>
 		</stream:features>`)
 		if err != nil {
 			t.Fatal(err)
@@ -332,6 +339,7 @@ func TestOffer(t *testing.T) {
 			<bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/>
 			<session xmlns="urn:ietf:params:xml:ns:xmpp-session"><optional/></session>
 			<sm xmlns="urn:xmpp:sm:3"/>
+			<limits xmlns="urn:xmpp:stream-limits:0"><max-bytes>262144</max-bytes></limits>
 		</stream:features>`)
 		if err != nil {
 			t.Fatal(err)

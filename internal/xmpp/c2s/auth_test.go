@@ -50,6 +50,9 @@ func TestFailures(t *testing.T) {
 						c.MustSend(t, test.answer[:end]+` xmlns="`+profile+`"`+test.answer[end:])
 					}
 					want := test.want
+					if test.initial == "=" && profile == nsSASL2 {
+						want = "incorrect-encoding" // XEP-0388 §2.2: nothing is written as nothing
+					}
 					if want == "*" {
 						c.MustExpect(t, `<failure xmlns="`+profile+`"/>`)
 					} else {
@@ -90,7 +93,7 @@ func TestPasswords(t *testing.T) {
 			{"disabled, with a wrong one", "tybalt", "incorrect horse battery", "not-authorized"},
 		}
 		for _, test := range tests {
-			for _, mechanism := range mechanisms() {
+			for _, mechanism := range []string{sasl.SCRAMSHA512, sasl.SCRAMSHA256, sasl.SCRAMSHA1} {
 				c := w.client()
 				err := c.Authenticate(t.Context(), test.user, test.password, mechanism)
 				if got := condition(err); got != test.want {
@@ -103,6 +106,7 @@ func TestPasswords(t *testing.T) {
 					t.Errorf("%s, %s in SASL2: got %q, want %q", test.name, mechanism, got, test.want)
 				}
 				c.Cut()
+				time.Sleep(forgetAfter) // nobody waits for having failed
 			}
 		}
 	})

@@ -12,6 +12,7 @@ package c2s
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,15 +33,22 @@ import (
 
 // Accounts is what c2s asks of the accounts; *account.Service implements it.
 type Accounts interface {
+	// Mechanisms returns for which hash functions SCRAM is offered, and for which there are upgrades.
+	Mechanisms(ctx context.Context) (offered, upgrades []sasl.Hash, err error)
 	// Credentials returns made-up ones together with account.ErrUnknown for names that do not exist.
 	Credentials(ctx context.Context, name, mechanism string) (sasl.Credentials, account.Account, error)
 	Lookup(ctx context.Context, name string) (account.Account, error)
+	// Knows says whether a client has logged in to the account of name before.
+	Knows(ctx context.Context, name, client string) (bool, error)
 	// Candidates are the tokens and codes that would let name in, and Use takes the one that did.
 	Candidates(ctx context.Context, name, client, mechanism string) ([]account.Candidate, error)
 	Use(tx *db.Tx, c account.Candidate, u account.Use) (account.Account, *account.Token, error)
-	NewToken(tx *db.Tx, id int64, client, mechanism string) (account.Token, error)
+	NewToken(tx *db.Tx, id int64, c account.Client, mechanism string) (account.Token, error)
 	// StillOpens says whether the account may still log in with the password it had.
-	StillOpens(tx db.Querier, id int64, storedKey []byte) error
+	StillOpens(tx db.Querier, id, password int64) error
+	// Upgrade returns nil where the account needs none, and AddKeys stores what came of it.
+	Upgrade(ctx context.Context, name string, h sasl.Hash) (*account.Upgrade, error)
+	AddKeys(tx *db.Tx, id, password int64, u account.Upgrade, salted []byte) error
 }
 
 // Options are the parts that a Server is made of.
@@ -51,6 +59,10 @@ type Options struct {
 	Router   *router.Router
 	Accounts Accounts
 	TLS      *tls.Config // for STARTTLS and direct TLS
+
+	// ClientCAs sign the certificates by which clients may log in; nil: nobody can. TLS asks clients for one then.
+	ClientCAs *x509.CertPool
+
 	// Registrar makes accounts; nil: clients cannot register. MayRegister may be nil: as often as they like.
 	Registrar   Registrar
 	MayRegister RegisterPolicy
@@ -64,11 +76,12 @@ type Options struct {
 // A Server takes connections of clients. It is safe for concurrent use.
 type Server struct {
 	Options
-	throttle  *throttle
-	strangers strangers
-	count     Counters
-	life      context.Context // ends with Shutdown; for what nobody needs to wait for then
-	die       context.CancelFunc
+	throttle   *throttle
+	handshakes handshakes
+	strangers  strangers
+	count      Counters
+	life       context.Context // ends with Shutdown; for what nobody needs to wait for then
+	die        context.CancelFunc
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -84,7 +97,7 @@ func New(o Options) *Server {
 	if o.Limits == (xmlstream.Limits{}) {
 		o.Limits = xmlstream.AfterAuth
 	}
-	s := &Server{Options: o, throttle: newThrottle(o.Now), conns: map[*conn]struct{}{}}
+	s := &Server{Options: o, throttle: newThrottle(o.Now), handshakes: handshakes{base: o.TLS, clients: o.ClientCAs}, conns: map[*conn]struct{}{}}
 	s.life, s.die = context.WithCancel(context.Background())
 	for _, to := range []router.Target{router.Server, router.Self} {
 		// What RFC 3921 §3 had clients do after binding, and some still do.
@@ -118,15 +131,17 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, direct bool) error {
 		if direct {
 			transport = "tls"
 		}
-		s.start(transport, addressOf(nc), func() *stream.Stream {
+		s.start(transport, addressOf(nc), func() (*stream.Stream, *shown) {
 			st := stream.NewTCP(nc, stream.Options{From: s.Domain.String()})
-			if direct {
-				defer context.AfterFunc(s.life, st.Cut)()
-				if st.StartTLS(s.TLS) != nil {
-					return nil
-				}
+			if !direct {
+				return st, &shown{}
 			}
-			return st
+			defer context.AfterFunc(s.life, st.Cut)()
+			cfg, shown := s.handshakes.begin(true)
+			if st.StartTLS(cfg) != nil {
+				return nil, nil
+			}
+			return st, shown
 		}, func() { nc.Close() })
 	}
 }
@@ -147,14 +162,14 @@ func (s *Server) WebSocket(policy WebSocketPolicy) http.Handler {
 		if err != nil {
 			return // answered
 		}
-		s.start("websocket", remote, func() *stream.Stream {
-			return stream.NewWebSocket(nc, br, stream.Options{From: s.Domain.String(), Secure: true, Remote: remote})
+		s.start("websocket", remote, func() (*stream.Stream, *shown) {
+			return stream.NewWebSocket(nc, br, stream.Options{From: s.Domain.String(), Secure: true, Remote: remote}), &shown{}
 		}, func() { nc.Close() })
 	})
 }
 
 // start runs a connection from remote on its own goroutine; Shutdown waits for it.
-func (s *Server) start(transport string, remote netip.Addr, open func() *stream.Stream, refuse func()) {
+func (s *Server) start(transport string, remote netip.Addr, open func() (*stream.Stream, *shown), refuse func()) {
 	leave, ok := s.strangers.enter(remote, func() {
 		s.count.Refused.Of("total").Inc()
 		refuse()
@@ -176,7 +191,7 @@ func (s *Server) start(transport string, remote netip.Addr, open func() *stream.
 	s.count.Connections.Of(transport).Inc()
 	s.count.Open.Inc()
 	go func() {
-		st := open()
+		st, shown := open()
 		if st == nil {
 			s.count.Refused.Of("handshake").Inc()
 			s.count.Open.Dec()
@@ -184,7 +199,7 @@ func (s *Server) start(transport string, remote netip.Addr, open func() *stream.
 			s.running.Done()
 			return
 		}
-		c := newConn(s, st, leave)
+		c := newConn(s, st, shown, leave)
 		s.mu.Lock()
 		s.conns[c] = struct{}{}
 		stopping := s.stopping

@@ -39,10 +39,14 @@ type conn struct {
 	state    state
 	header   stream.Header // the client's
 	account  account.Account
-	password []byte // what the account's password was when the log-in began: see stillOpen
 	client   string // id of the user agent (XEP-0388 §2.3); "" where it told none
 	logIn    session.LogIn
 	failures int
+	guess    guess // the last wrong password
+
+	shown     *shown   // the certificate of the handshake
+	offered   *offered // nil where there is no log-in now
+	continued bool     // a log-in has come to its tasks; there is no other after it (XEP-0388 §4.8)
 
 	registration *registration // nil: it was never asked for
 
@@ -53,9 +57,9 @@ type conn struct {
 	interrupted atomic.Bool // Shutdown wants it to end
 }
 
-func newConn(s *Server, st *stream.Stream, leave func()) *conn {
+func newConn(s *Server, st *stream.Stream, shown *shown, leave func()) *conn {
 	id := stanza.NewID()
-	return &conn{srv: s, stream: st, id: id, leave: leave, log: s.Log.With("session", id)}
+	return &conn{srv: s, stream: st, id: id, shown: shown, leave: leave, log: s.Log.With("session", id)}
 }
 
 // interrupt has the reader stop, so that the connection ends in good order.
@@ -93,7 +97,7 @@ func (c *conn) negotiate(ctx context.Context) error {
 		c.state |= secure
 	}
 	for {
-		if err := c.open(); err != nil {
+		if err := c.open(ctx); err != nil {
 			return err
 		}
 		for restart := false; !restart; {
@@ -112,7 +116,7 @@ func (c *conn) negotiate(ctx context.Context) error {
 }
 
 // open exchanges stream headers and offers what the client may do next (RFC 6120 §4.3.2).
-func (c *conn) open() error {
+func (c *conn) open(ctx context.Context) error {
 	h, err := c.stream.Open()
 	if err != nil {
 		return err
@@ -133,6 +137,9 @@ func (c *conn) open() error {
 		id = "" // each stream has its own (RFC 6120 §4.7.3)
 	}
 	if err := c.stream.Reply(stream.Header{ID: id}); err != nil {
+		return err
+	}
+	if err := c.prepare(ctx); err != nil {
 		return err
 	}
 	return c.stream.WriteFeatures(c.offer())

@@ -70,6 +70,10 @@ func features() []feature {
 			negotiate: authenticate,
 		},
 		{
+			need: secure, forbid: authenticated,
+			offer: offerBinding,
+		},
+		{
 			need: authenticated, forbid: bound,
 			offer: func(c *conn, b *xmlstream.Builder) {
 				b.Start(nsBind, "bind").End()
@@ -86,6 +90,10 @@ func features() []feature {
 				}
 				b.Raw(c.srv.Features)
 			},
+		},
+		{
+			need:  secure, // before, TLS is all there is
+			offer: offerLimits,
 		},
 	}
 }
@@ -131,9 +139,11 @@ func startTLS(_ context.Context, c *conn, _ *xmlstream.Element) (restart bool, e
 	if err := c.stream.Write(xmlstream.Elem(nsTLS, "proceed")); err != nil {
 		return false, err
 	}
-	if err := c.stream.StartTLS(c.srv.TLS); err != nil {
+	cfg, shown := c.srv.handshakes.begin(false)
+	if err := c.stream.StartTLS(cfg); err != nil {
 		return false, err
 	}
+	c.shown = shown
 	c.state |= secure
 	return true, nil
 }

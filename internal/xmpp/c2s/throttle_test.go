@@ -59,12 +59,12 @@ func TestThrottle(t *testing.T) {
 						if name == "" {
 							name = fmt.Sprint("account", i)
 						}
-						th.failed(gone, netip.MustParseAddr(s.from), name)
+						th.failed(gone, failure{from: netip.MustParseAddr(s.from), name: name})
 					}
 				}
 				time.Sleep(test.last.after)
 				before := time.Now()
-				th.failed(t.Context(), netip.MustParseAddr(test.last.from), test.last.name)
+				th.failed(t.Context(), failure{from: netip.MustParseAddr(test.last.from), name: test.last.name})
 				if got := time.Since(before); got != test.want {
 					t.Errorf("it waits %v, want %v", got, test.want)
 				}
@@ -82,7 +82,7 @@ func TestThrottleWait(t *testing.T) {
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		for range 16 * (freeFailures + 1) {
-			th.failed(gone, a, "")
+			th.failed(gone, failure{from: a})
 		}
 		wait := func(a netip.Addr) time.Duration {
 			before := time.Now()
@@ -114,7 +114,7 @@ func TestThrottleForgets(t *testing.T) {
 	th := newThrottle(func() time.Time { return now })
 	address := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
 	for i := range 3 * maxEntries {
-		th.failed(t.Context(), address(i), "")
+		th.failed(t.Context(), failure{from: address(i)})
 		if len(th.seen) > maxEntries {
 			t.Fatalf("%d entries", len(th.seen))
 		}
@@ -123,7 +123,7 @@ func TestThrottleForgets(t *testing.T) {
 	now = now.Add(forgetAfter)
 	for i, before := 3*maxEntries, 0; len(th.seen) >= before; i++ {
 		before = len(th.seen)
-		th.failed(t.Context(), address(i), "")
+		th.failed(t.Context(), failure{from: address(i)})
 	}
 	for k, f := range th.seen {
 		if f.last != now {
