@@ -131,11 +131,11 @@ func (c *conn) open(ctx context.Context) error {
 			return &stream.Error{Condition: "invalid-from"}
 		}
 	}
-	c.header = h
 	id := c.id
-	if c.state&authenticated != 0 {
-		id = "" // each stream has its own (RFC 6120 §4.7.3)
+	if c.header.Version != "" {
+		id = "" // each stream has its own (RFC 6120 §4.3.3)
 	}
+	c.header = h
 	if err := c.stream.Reply(stream.Header{ID: id}); err != nil {
 		return err
 	}
@@ -166,6 +166,9 @@ func (c *conn) element(el *xmlstream.Element) error {
 	}
 	st, err := stanza.Parse(el)
 	if errors.Is(err, stanza.ErrNotStanza) {
+		if space := root.Name().Space; space != xmlstream.NSClient && xmlstream.IsContent(space) { // RFC 6120 §4.8.3: of another kind of stream
+			return &stream.Error{Condition: "invalid-namespace"}
+		}
 		return &stream.Error{Condition: "unsupported-stanza-type"} // RFC 6120 §4.9.3.24
 	}
 	if root.HasAttr("from") { // RFC 6120 §8.1.2.1
@@ -177,6 +180,9 @@ func (c *conn) element(el *xmlstream.Element) error {
 	o := c.session.Accept(st.Size())
 	if o == nil {
 		return stream.ErrClosed
+	}
+	if st.Lang == "" { // RFC 6120 §8.1.5
+		st.Lang = c.header.Lang
 	}
 	st = st.Addressed(c.session.JID, st.To)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // A Header is what a stream header says (RFC 6120 §4.7). "" is an attribute that is not there.
 type Header struct {
-	From, To, ID, Lang, Version string
+	From, To, ID, Lang, Version string // a Lang that cannot be one is not there
 	NS                          string // the content namespace; "" where each element declares its own
 }
 
@@ -36,7 +36,7 @@ func (s *Stream) Open() (Header, error) {
 	}
 	h := Header{
 		From: root.Attr("from"), To: root.Attr("to"), ID: root.Attr("id"), Version: root.Attr("version"),
-		Lang: root.AttrNS(xmlstream.NSXML, "lang"),
+		Lang: language(root.AttrNS(xmlstream.NSXML, "lang")),
 		NS:   xmlstream.NSClient, // RFC 7395 has no other
 	}
 	if !s.IsWebSocket() {
@@ -45,12 +45,35 @@ func (s *Stream) Open() (Header, error) {
 		}
 	}
 	s.writing.Lock()
-	s.peer = h.From
+	s.peer, s.version = h.From, common(h.Version)
 	s.writing.Unlock()
 	if err := s.check(root, h); err != nil {
 		return h, s.end(err)
 	}
 	return h, nil
+}
+
+// language returns tag if it has the form of one: letters and digits, at most eight in a row (RFC 6120 §4.7.4). Else it
+// is as if there were none.
+func language(tag string) string {
+	run := 0
+	for i, c := range []byte(tag) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9' && i > 0:
+			run++
+		case c == '-' && run > 0:
+			run = 0
+		default:
+			return ""
+		}
+		if run > 8 {
+			return ""
+		}
+	}
+	if run == 0 {
+		return ""
+	}
+	return tag
 }
 
 // notHeader is the error for a WebSocket whose first message is no header.
@@ -72,24 +95,39 @@ func (s *Stream) check(root xmlstream.Node, h Header) error {
 			return &Error{Condition: "invalid-namespace", Text: "this stream carries " + s.o.NS}
 		}
 	}
-	if major(h.Version) < 1 { // RFC 6120 §4.7.5: without a version it is 0.9
+	if n, _ := major(h.Version); n < 1 { // RFC 6120 §4.7.5: without a version it is 0.9
 		return &Error{Condition: "unsupported-version"}
 	}
 	return nil
 }
 
-// major returns the first number of a version, 0 where it is none.
-func major(version string) int {
+// ours is the version of XMPP that we speak (RFC 6120 §4.7.5).
+const ours = "1.0"
+
+// major returns the first number of a version; ok is false where it is none.
+func major(version string) (n int, ok bool) {
 	first, minor, ok := strings.Cut(version, ".")
-	n, err := strconv.ParseUint(first, 10, 16)
+	v, err := strconv.ParseUint(first, 10, 16)
 	if _, bad := strconv.ParseUint(minor, 10, 16); !ok || err != nil || bad != nil {
-		return 0
+		return 0, false
 	}
-	return int(n)
+	return int(v), true
+}
+
+// common returns the lower one of a peer's version and ours, "" for a peer that has none: it does not know what that is
+// (RFC 6120 §4.7.5).
+func common(peer string) string {
+	switch n, ok := major(peer); {
+	case !ok:
+		return ""
+	case n < 1:
+		return peer
+	}
+	return ours
 }
 
 // Reply sends our header. Fields of h that are "" become our domain, the bare address that the peer gave as its own
-// (RFC 6120 §4.7.2), a new unpredictable id (§4.7.3), en, 1.0 and our content namespace.
+// (RFC 6120 §4.7.2), a new unpredictable id (§4.7.3), en, the version that both know and our content namespace.
 func (s *Stream) Reply(h Header) error {
 	if h.ID == "" {
 		h.ID = rand.Text()
@@ -121,7 +159,7 @@ func (s *Stream) appendHeader(b []byte, h Header) []byte {
 		h.From = s.o.From
 	}
 	if h.Version == "" {
-		h.Version = "1.0"
+		h.Version = s.version
 	}
 	if h.Lang == "" {
 		h.Lang = "en"
@@ -159,7 +197,7 @@ func (s *Stream) Restart() {
 	}
 	s.reading.Unlock()
 	s.writing.Lock()
-	s.opened, s.peer = false, ""
+	s.opened, s.peer, s.version = false, "", ours
 	s.writing.Unlock()
 }
 

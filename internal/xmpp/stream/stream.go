@@ -74,9 +74,10 @@ type Stream struct {
 	code    uint16 // with what the WebSocket is to be closed
 
 	// The writer's.
-	writing lock   // held during each write; guards the five below
+	writing lock   // held during each write; guards the six below
 	opened  bool   // our header was sent
 	peer    string // the address that the peer's header gave as its own
+	version string // of XMPP, for our header; "" for none
 	said    bool   // our end was sent, or must not be sent any more
 	waved   bool   // a close frame was sent
 	broken  error  // why no more can be written; nil while it can
@@ -116,7 +117,7 @@ func newStream(c net.Conn, o Options) *Stream {
 	if o.Limits == (xmlstream.Limits{}) {
 		o.Limits = xmlstream.BeforeAuth
 	}
-	return &Stream{o: o, link: newLink(c), reading: newLock(), writing: newLock(), limits: o.Limits, code: codeNormal}
+	return &Stream{o: o, link: newLink(c), reading: newLock(), writing: newLock(), limits: o.Limits, code: codeNormal, version: ours}
 }
 
 // conn is what the stream's bytes travel on.

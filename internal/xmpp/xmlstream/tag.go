@@ -89,7 +89,7 @@ func (p *Parser) outerDefault() (span, int32) {
 		return f.def, f.defDepth
 	}
 	switch {
-	case isContent(p.content):
+	case IsContent(p.content):
 		return nsContent, -1
 	case p.content != "":
 		return span{spanSpecial, specialHead}, -1 // header[0] is the default namespace then
@@ -236,7 +236,7 @@ func (p *Parser) declare(w []byte, a *attr, f *frame, depth int32) error {
 		b.uri = nsNone
 	case depth >= 0 && string(uri) == NSClient:
 		b.uri = nsContent
-	case depth >= 0 && string(uri) == p.content && isContent(p.content):
+	case depth >= 0 && string(uri) == p.content && IsContent(p.content):
 		b.uri = nsContent
 		p.mixed = true // inside it is called jabber:client, whatever the stream calls it
 	}
@@ -266,7 +266,7 @@ func (p *Parser) lookup(w, prefix []byte, f *frame) (span, error) {
 	for k, b := range p.header {
 		if b.prefix == string(prefix) {
 			f.low, f.lowPrefix = -1, -1
-			if b.uri == NSClient || b.uri == p.content && isContent(b.uri) {
+			if b.uri == NSClient || b.uri == p.content && IsContent(b.uri) {
 				return nsContent, nil
 			}
 			return span{spanSpecial, specialHead + uint32(k)}, nil

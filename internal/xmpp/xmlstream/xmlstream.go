@@ -39,8 +39,8 @@ const (
 	nsXMLNS     = "http://www.w3.org/2000/xmlns/"
 )
 
-// isContent reports whether ns is the content namespace of one of the kinds of streams.
-func isContent(ns string) bool { return ns == NSClient || ns == nsServer || ns == nsComponent }
+// IsContent reports whether ns is the content namespace of one of the kinds of streams (RFC 6120 §4.8.3).
+func IsContent(ns string) bool { return ns == NSClient || ns == nsServer || ns == nsComponent }
 
 // A Name is a namespace and a local name. Unprefixed attributes have no namespace.
 type Name struct{ Space, Local string }
