@@ -124,11 +124,15 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	clientCAs, err := authorities(c.TLS.ClientAuthorities)
+	if err != nil {
+		return nil, err
+	}
 	limits := xmlstream.AfterAuth
 	limits.Bytes = c.Limits.Stanza
 	srv.clients = c2s.New(c2s.Options{
 		Domain: s.domain, Log: log.With("pkg", "c2s"), DB: s.db, Router: srv.router, Accounts: s.accounts,
-		TLS: cert.TLSConfig(), Features: features, Key: s.keys.Derive("resource"), Limits: limits,
+		TLS: cert.TLSConfig(), ClientCAs: clientCAs, Features: features, Key: s.keys.Derive("resource"), Limits: limits,
 	})
 	srv.bosh = bosh.New(bosh.Options{
 		Domain: s.domain, Log: log.With("pkg", "bosh"), Accept: srv.clients.Accept, Policy: srv.webSocketPolicy(c.Web.URL),

@@ -81,6 +81,11 @@ type TLS struct {
 	// only after asking.
 	Certificate string `toml:"certificate"`
 	Key         string `toml:"key"`
+
+	// A file with authorities, as PEM: who has a certificate from one of them that names his or her address logs in with it
+	// in place of the password, in apps that can. "" for none. Take an authority of your own, since whoever it gives a
+	// certificate for an address is let in; in place of an XMPP address, a mail address counts as well.
+	ClientAuthorities string `toml:"client_authorities"`
 }
 
 // Accounts is how accounts are kept.
