@@ -120,9 +120,16 @@ func (x *exchange) response() ([]byte, error) {
 		return decode(x.profile, n.Text())
 	case n.Is(x.profile, "abort"): // RFC 6120 §6.4.4
 		return nil, &sasl.Error{Condition: sasl.Aborted}
+	case x.profile == nsSASL && n.Is(nsSASL, "auth"):
+		return nil, &anotherAuth{el}
 	}
 	return nil, inProgress() // XEP-0388 §2.4
 }
+
+// anotherAuth is the end of an exchange in whose place the client has begun another one (RFC 6120 §6.4.2).
+type anotherAuth struct{ el *xmlstream.Element }
+
+func (*anotherAuth) Error() string { return "another log-in has begun" }
 
 // decode reads base64, strictly (RFC 6120 §13.9.1); only what stands around it is let pass. In SASL "=" is a message of no
 // bytes (RFC 6120 §6.4.2), which SASL2 writes as nothing (XEP-0388 §2.2).
@@ -206,6 +213,18 @@ func saslFailure(profile, condition, text string) xmlstream.Raw {
 
 // authenticate is SASL as RFC 6120 §6.4 has it.
 func authenticate(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, err error) {
+	for {
+		restart, err = attempt(ctx, c, el)
+		next, ok := errors.AsType[*anotherAuth](err)
+		if !ok {
+			return restart, err
+		}
+		el = next.el
+	}
+}
+
+// attempt is one exchange of SASL.
+func attempt(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, err error) {
 	if c.continued {
 		return false, inProgress()
 	}

@@ -19,6 +19,9 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
+// maxRebinds is how often a client may try again to bind (RFC 6120 §7.7.3 wants 5 to 10).
+const maxRebinds = 5
+
 // bind is resource binding by IQ (RFC 6120 §7).
 func bind(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, err error) {
 	st, err := stanza.Parse(el)
@@ -35,8 +38,9 @@ func bind(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, er
 	}
 	full := c.srv.resourceFor(own, "", "")
 	if r, ok := request.Child(nsBind, "resource"); ok && r.Text() != "" {
-		if full, err = own.WithResource(r.Text()); err != nil { // RFC 6120 §7.7.2.1
-			return false, c.writeStanza(st.Bounce(stanza.BadRequest))
+		// What cannot be a resource is replaced by one of ours (RFC 6120 §7.7.2.1).
+		if wanted, err := own.WithResource(r.Text()); err == nil {
+			full = wanted
 		}
 	}
 	if err := c.bind(ctx, full); err != nil {
@@ -44,7 +48,13 @@ func bind(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, er
 		if !ok {
 			return false, err
 		}
-		return false, c.writeStanza(st.Bounce(se)) // RFC 6120 §7.6.2.1
+		if err := c.writeStanza(st.Bounce(se)); err != nil { // RFC 6120 §7.6.2.1
+			return false, err
+		}
+		if c.unbound++; c.unbound > maxRebinds { // RFC 6120 §7.7.3
+			return false, &stream.Error{Condition: "policy-violation", Text: "too many attempts to bind"}
+		}
+		return false, nil
 	}
 	var b xmlstream.Builder
 	b.Start(nsBind, "bind").Start(nsBind, "jid").Text(full.String()).End().End()

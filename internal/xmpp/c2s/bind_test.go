@@ -29,9 +29,11 @@ func (w *world) authenticated(name string) *xmpptest.Client {
 // Resources of the client's choice, and of ours (RFC 6120 §7.6, §7.7).
 func TestBind(t *testing.T) {
 	perform(t, func(t *testing.T, w *world) {
+		long := w.authenticated("juliet")
+		if err := long.Bind(t.Context(), strings.Repeat("x", 1024)); err != nil || len(long.JID.Resource()) > 32 {
+			t.Errorf("one that cannot be a resource: got %s, %v, want one of ours", long.JID, err)
+		}
 		c := w.authenticated("juliet")
-		c.MustSend(t, `<iq type="set" id="long"><bind xmlns="`+nsBind+`"><resource>`+strings.Repeat("x", 1024)+`</resource></bind></iq>`)
-		c.MustExpect(t, `<iq type="error" id="long"><error type="modify"><bad-request xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`)
 		if err := c.Bind(t.Context(), "balcony & more"); err != nil {
 			t.Fatal(err)
 		}
@@ -66,6 +68,13 @@ func TestTooManyDevices(t *testing.T) {
 		if err := c.Bind(t.Context(), "device7"); err != nil {
 			t.Error(err)
 		}
+		// Who does not give up has to go (RFC 6120 §7.7.3).
+		stubborn := w.authenticated("juliet")
+		for range 6 {
+			stubborn.MustSend(t, `<iq type="set" id="1"><bind xmlns="`+nsBind+`"/></iq>`)
+			stubborn.MustExpect(t, `<iq type="error" id="1"><error type="wait"><resource-constraint xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`)
+		}
+		w.ends(stubborn, "policy-violation")
 		late := w.client()
 		if _, err := late.LoginSASL2(t.Context(), withPassword()); err == nil || !strings.Contains(err.Error(), "policy-violation") {
 			t.Errorf("with Bind 2: got %v, want the stream error policy-violation", err)

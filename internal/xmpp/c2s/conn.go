@@ -42,6 +42,7 @@ type conn struct {
 	client   string // id of the user agent (XEP-0388 §2.3); "" where it told none
 	logIn    session.LogIn
 	failures int
+	unbound  int   // how often it could not bind
 	guess    guess // the last wrong password
 
 	shown     *shown   // the certificate of the handshake
