@@ -62,7 +62,7 @@ func TestPlays(t *testing.T) {
 	}
 }
 
-// perform performs the scenes of a play, those that want it over each transport.
+// perform performs the scenes of a play, those that want it over several transports.
 func perform(t *testing.T, file, text string) {
 	for _, scene := range xmpptest.Scenes(text) {
 		if scene.Title == "" {
@@ -71,8 +71,8 @@ func perform(t *testing.T, file, text string) {
 			}
 			return
 		}
-		over := []string{""}
-		if scene.Each {
+		over := strings.Split(scene.Over, ", ")
+		if scene.Over == "each transport" {
 			over = transports
 		}
 		for _, transport := range over {

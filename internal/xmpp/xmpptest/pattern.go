@@ -158,6 +158,12 @@ func matchText(want, got string, c Captures, at string) error {
 		}
 		return ref
 	})
+	if other, ok := strings.CutPrefix(want, "(not "); ok {
+		if other == got+")" {
+			return fmt.Errorf("%s is %q", at, got)
+		}
+		return nil
+	}
 	if want != got {
 		return fmt.Errorf("%s is %q, want %q", at, got, want)
 	}

@@ -67,7 +67,7 @@ type Stage interface {
 //
 // "Dials over TCP" is without TLS, which "starts TLS" begins after <proceed/>; what other transports there are is
 // the Stage's business. "Opens" sends a header of these attributes; "is opened" does that with the usual ones
-// and takes header and features, and so "reopens" after a log-in. "Writes" sends what stands there as it is, \n and
+// and takes header and features; both may be done again, for a new stream. "Writes" sends what stands there as it is, \n and
 // \xff being what they are in Go. "Is disconnected" with a condition wants that stream error, then the end of the
 // stream, then that of the connection. "Ends its stream" sends the closing tag, "is cut off" says that the server closes
 // the connection and not the stream, and "reads to the end:" compares all that comes, as text.
@@ -124,7 +124,7 @@ func (a act) head() string { return strings.TrimSpace(a.who + " " + a.verb + " "
 var verbs = []string{
 	"connects", "disconnects", "is cut", "is disconnected", "receives nothing",
 	"sends:", "receives in any order:", "receives:",
-	"connects over", "dials", "dials over", "opens:", "is opened", "reopens", "receives a header:", "writes:", "starts TLS",
+	"connects over", "dials", "dials over", "opens:", "is opened", "receives a header:", "writes:", "starts TLS",
 	"authenticates as", "ends its stream", "is disconnected:", "is cut off", "reads to the end:",
 }
 
@@ -284,9 +284,8 @@ func (p *play) step(ctx context.Context, name string, c *Client, a act) error {
 	case "opens:":
 		return c.WriteHeader(c.Captures.Fill(a.xml))
 	case "is opened":
+		c.again()
 		return c.Open(ctx)
-	case "reopens":
-		return c.Reopen(ctx)
 	case "receives a header:":
 		return c.ExpectHeader(ctx, a.xml)
 	case "writes:":

@@ -7,35 +7,35 @@ import "strings"
 // A Scene is a part of a play that is performed by itself, on a server of its own.
 type Scene struct {
 	Title string // "" where the play has no scenes
-	Each  bool   // it is to be performed over each transport
+	Over  string // the transports over which it is to be performed, such as "TLS, WebSocket"; "" if it does not say
 	Text  string // its lines, with empty ones for all that come before, so that they keep their numbers
 }
 
 // titleMark begins the line with a scene's title.
 const titleMark = "== "
 
-// eachTransport is the line that makes a scene one for each transport.
-const eachTransport = "on each transport"
+// overMark begins the line with a scene's transports.
+const overMark = "on "
 
-// Scenes cuts the text of a play into its scenes: each begins with a line "== Its title". A line "on each transport"
-// in one has it performed over each of the transports. A play without titles is one scene. What comes before the first
+// Scenes cuts the text of a play into its scenes: each begins with a line "== Its title". A line "on each
+// transport", or "on TLS, WebSocket", below that has it performed over several transports. A play without titles is one scene. What comes before the first
 // title is for readers.
 func Scenes(text string) []Scene {
 	var scenes []Scene
 	var lines []string
-	title, each := "", false
+	title, over := "", ""
 	end := func() {
 		if title != "" {
-			scenes = append(scenes, Scene{title, each, strings.Join(lines, "\n")})
+			scenes = append(scenes, Scene{title, over, strings.Join(lines, "\n")})
 		}
 	}
 	for i, line := range strings.Split(text, "\n") {
 		if name, ok := strings.CutPrefix(line, titleMark); ok {
 			end()
-			title, each, lines = strings.TrimSpace(name), false, make([]string, i)
+			title, over, lines = strings.TrimSpace(name), "", make([]string, i)
 			line = ""
-		} else if line == eachTransport && title != "" {
-			each, line = true, ""
+		} else if list, ok := strings.CutPrefix(line, overMark); ok && title != "" {
+			over, line = strings.TrimSpace(list), ""
 		}
 		lines = append(lines, line)
 	}

@@ -18,7 +18,7 @@ func TestScenes(t *testing.T) {
 		{"none", "# one\na connects\n", []xmpptest.Scene{{Text: "# one\na connects\n"}}},
 		{"two", "# of all\n== One\na connects\n\n== Two \non each transport\nb connects\n", []xmpptest.Scene{
 			{Title: "One", Text: "\n\na connects\n"},
-			{Title: "Two", Each: true, Text: "\n\n\n\n\n\nb connects\n"},
+			{Title: "Two", Over: "each transport", Text: "\n\n\n\n\n\nb connects\n"},
 		}},
 	}
 	for _, test := range tests {

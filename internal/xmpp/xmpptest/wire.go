@@ -122,10 +122,19 @@ func frame(payload []byte) []byte {
 
 // WriteHeader sends a stream header with exactly these attributes, such as `to="kith.example" version="1.0"`.
 func (c *Client) WriteHeader(attrs string) error {
+	c.again()
 	if c.Stream.IsWebSocket() {
 		return c.Write(`<open xmlns="` + xmlstream.NSFraming + `" ` + attrs + `/>`)
 	}
 	return c.Write(`<?xml version='1.0'?><stream:stream xmlns="` + xmlstream.NSClient + `" xmlns:stream="` + xmlstream.NSStreams + `" ` + attrs + `>`)
+}
+
+// again forgets the stream that there was, if any.
+func (c *Client) again() {
+	if c.Header.ID != "" {
+		c.Stream.Restart()
+		c.Header = stream.Header{}
+	}
 }
 
 // ExpectHeader reads the server's stream header, which must have these attributes, as a pattern has them.
