@@ -222,14 +222,16 @@ func (c *client) answer(x *scram, space string) (xmlstream.Node, error) {
 // that (XEP-0484 §3.4), else the password, and asks for a token.
 func (c *client) login2(a *account) error {
 	mechanism, first, x := sasl.SCRAMSHA256, []byte(nil), a.scram()
+	var ht *sasl.HTClient
 	if a.token == "" {
 		first = []byte(x.initial())
 	} else {
 		var err error
-		if first, err = sasl.HTInitial(a.name, a.token); err != nil {
+		mechanism = sasl.HTSHA256NONE
+		if ht, err = sasl.NewHTClient(mechanism, a.name, a.token, sasl.Channel{}); err != nil {
 			return err
 		}
-		mechanism = sasl.HTSHA256NONE
+		first = ht.Initial()
 	}
 	var b xmlstream.Builder
 	b.Start(nsSASL2, "authenticate").Attr("mechanism", mechanism)
@@ -258,7 +260,7 @@ func (c *client) login2(a *account) error {
 	if a.token == "" {
 		err = x.verify(dataOf(additional))
 	} else {
-		err = sasl.HTVerify(a.token, dataOf(additional))
+		err = ht.Verify(dataOf(additional))
 	}
 	if err != nil {
 		return err

@@ -247,12 +247,14 @@ func TestCount(t *testing.T) {
 		r.RequestToken = true
 		c, welcome := w.login2(r)
 		c.Close()
-		proof, err := sasl.HTInitial("juliet", welcome.Token)
+		ht, err := sasl.NewHTClient(sasl.HTSHA256NONE, "juliet", welcome.Token, sasl.Channel{})
 		if err != nil {
 			t.Fatal(err)
 		}
+		proof := ht.Initial()
 		for _, test := range []struct{ count, want string }{
 			{"3", "success"}, {"3", "failure"}, {"2", "failure"}, {"4", "success"}, {"", "success"}, {"4", "failure"}, {"10", "success"},
+			{"-1", "failure"}, {"eleven", "failure"}, {"99999999999", "failure"},
 		} {
 			c := w.client()
 			count := ""

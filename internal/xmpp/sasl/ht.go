@@ -172,18 +172,3 @@ func (c *HTClient) Verify(data []byte) error {
 	}
 	return nil
 }
-
-// HTInitial is the client's one message of HT-SHA-256-NONE. The token is the text that the server handed out.
-func HTInitial(name, token string) ([]byte, error) {
-	c, err := NewHTClient(HTSHA256NONE, name, token, Channel{})
-	if err != nil {
-		return nil, err
-	}
-	return c.Initial(), nil
-}
-
-// HTVerify checks the additional data that came with the server's success: ErrServer if the server does not know
-// the token.
-func HTVerify(token string, data []byte) error {
-	return (&HTClient{token: token}).Verify(data)
-}

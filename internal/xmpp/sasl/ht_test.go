@@ -88,21 +88,25 @@ func TestHTClient(t *testing.T) {
 	if reply, done, err := h.Next(t.Context(), nil); len(reply) != 0 || done || err != nil {
 		t.Fatalf("no initial response: got %q, %v, %v, want an empty challenge", reply, done, err)
 	}
-	message, err := HTInitial("juliet", token)
+	c, err := NewHTClient(HTSHA256NONE, "juliet", token, Channel{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	reply, done, err := h.Next(t.Context(), message)
+	reply, done, err := h.Next(t.Context(), c.Initial())
 	if !done || err != nil {
 		t.Fatal(done, err)
 	}
-	if err := HTVerify(token, reply); err != nil {
+	if err := c.Verify(reply); err != nil {
 		t.Error(err)
 	}
-	if err := HTVerify("x", reply); !errors.Is(err, ErrServer) {
+	other, err := NewHTClient(HTSHA256NONE, "juliet", "x", Channel{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Verify(reply); !errors.Is(err, ErrServer) {
 		t.Errorf("another token: got %v, want %v", err, ErrServer)
 	}
-	if _, err := HTInitial("a\x00b", token); !errors.Is(err, ErrPrep) {
+	if _, err := NewHTClient(HTSHA256NONE, "a\x00b", token, Channel{}); !errors.Is(err, ErrPrep) {
 		t.Errorf("NUL in the name: got %v, want %v", err, ErrPrep)
 	}
 }

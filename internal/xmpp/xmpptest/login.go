@@ -3,6 +3,7 @@
 package xmpptest
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -21,6 +22,7 @@ const (
 	nsBind2   = "urn:xmpp:bind:0"
 	nsSession = "urn:ietf:params:xml:ns:xmpp-session"
 	nsFAST    = "urn:xmpp:fast:0"
+	nsBinding = "urn:xmpp:sasl-cb:0"
 )
 
 // An AuthError is a <failure/> of the server.
@@ -45,30 +47,52 @@ func (p plain) Initial() []byte                { return []byte(p) }
 func (p plain) Respond([]byte) ([]byte, error) { return nil, errors.New("PLAIN has no challenge") }
 func (p plain) Verify([]byte) error            { return nil }
 
-// token is the mechanism HT-SHA-256-NONE.
-type token struct {
-	initial []byte
-	secret  string
+// newMechanism returns the client's side of a mechanism, which knows what the server offered in the profile ns; password
+// is the token for HT. Where it binds to the channel, it does so by the strongest type.
+func (c *Client) newMechanism(ns, name, user, password string) (mechanism, error) {
+	offer := c.offer(ns)
+	if name == "PLAIN" {
+		return plain("\x00" + user + "\x00" + password), nil
+	}
+	if strings.HasPrefix(name, "HT-") {
+		return sasl.NewHTClient(name, user, password, offer.Channel)
+	}
+	h, ok := sasl.HashOf(name)
+	if !ok {
+		return nil, fmt.Errorf("no client for mechanism %s", name)
+	}
+	m, err := sasl.NewSCRAMClient(h, user, password, "")
+	if err != nil {
+		return nil, err
+	}
+	m.Saw(offer)
+	if types := offer.Channel.Types(); sasl.IsPlus(name) && len(types) > 0 {
+		err = m.Bind(offer.Channel, types[len(types)-1])
+	}
+	return m, err
 }
 
-func (t token) Initial() []byte                { return t.initial }
-func (t token) Respond([]byte) ([]byte, error) { return nil, errors.New("HT has no challenge") }
-func (t token) Verify(data []byte) error       { return sasl.HTVerify(t.secret, data) }
-
-// newMechanism returns the client's side of a mechanism; password is the token for HT.
-func newMechanism(name, user, password string) (mechanism, error) {
-	switch {
-	case name == "PLAIN":
-		return plain("\x00" + user + "\x00" + password), nil
-	case name == "HT-SHA-256-NONE":
-		initial, err := sasl.HTInitial(user, password)
-		return token{initial, password}, err
-	case strings.HasPrefix(name, "SCRAM-"):
-		if h, ok := sasl.HashOf(name); ok {
-			return sasl.NewSCRAMClient(h, user, password, "")
+// offer is what the features say of how to log in by the profile ns.
+func (c *Client) offer(ns string) (o sasl.Offer) {
+	local := "mechanisms"
+	if ns == nsSASL2 {
+		local = "authentication"
+	}
+	if list, ok := c.Features.Child(ns, local); ok {
+		for el := range list.Children() {
+			if el.Is(ns, "mechanism") {
+				o.Mechanisms = append(o.Mechanisms, el.Text())
+			}
 		}
 	}
-	return nil, fmt.Errorf("no client for mechanism %s", name)
+	// XEP-0440 §2: what is announced; both sides make the same of one certificate.
+	if _, ok := c.Features.Child(nsBinding, "sasl-channel-binding"); !ok {
+		return o
+	}
+	if state := c.Stream.TLS(); state != nil && len(state.PeerCertificates) > 0 {
+		o.Channel = sasl.NewChannel(state, state.PeerCertificates[0])
+	}
+	return o
 }
 
 // Authenticate proves who we are with SASL (RFC 6120 §6.4) and reopens the stream. A refusal is *AuthError.
@@ -81,7 +105,7 @@ func (c *Client) Authenticate(ctx context.Context, user, password, mech string) 
 
 // Prove is Authenticate that does not reopen the stream.
 func (c *Client) Prove(ctx context.Context, user, password, mech string) error {
-	m, err := newMechanism(mech, user, password)
+	m, err := c.newMechanism(nsSASL, mech, user, password)
 	if err != nil {
 		return err
 	}
@@ -199,7 +223,7 @@ func (c *Client) Login(ctx context.Context, user, password, resource, mech strin
 // SASL2 is a request to authenticate (XEP-0388 §2.3) and what goes with it.
 type SASL2 struct {
 	User      string
-	Password  string // or the token, where Mechanism is HT-SHA-256-NONE (XEP-0484 §3.4)
+	Password  string // or the token, where Mechanism is one of HT (XEP-0484 §3.4)
 	Mechanism string
 	Client    string // id of the user agent, a UUID; "" for none
 
@@ -207,7 +231,8 @@ type SASL2 struct {
 	Tag          string // for its name; "" for none
 	BindFeatures string // elements that go into <bind/>, such as carbons' enable
 
-	RequestToken bool   // a token for HT-SHA-256-NONE (XEP-0484 §3.2)
+	RequestToken bool   // a token (XEP-0484 §3.2)
+	TokenFor     string // the mechanism that it is for; "": HT-SHA-256-NONE
 	Invalidate   bool   // this one's token (XEP-0484 §3.6)
 	Extra        string // elements that go into <authenticate/>, such as 0198's resume
 }
@@ -222,7 +247,7 @@ type Welcome struct {
 
 // LoginSASL2 authenticates as a says, and sets c.JID and c.Features. A refusal is *AuthError.
 func (c *Client) LoginSASL2(ctx context.Context, a SASL2) (Welcome, error) {
-	m, err := newMechanism(a.Mechanism, a.User, a.Password)
+	m, err := c.newMechanism(nsSASL2, a.Mechanism, a.User, a.Password)
 	if err != nil {
 		return Welcome{}, err
 	}
@@ -246,8 +271,8 @@ func (c *Client) LoginSASL2(ctx context.Context, a SASL2) (Welcome, error) {
 		w.Token, w.Expiry = t.Attr("token"), t.Attr("expiry")
 	}
 	if bound, ok := success.Child(nsBind2, "bound"); ok {
-		if _, ok := bound.Child(nsManagement, "enabled"); ok {
-			c.managed, c.taken, c.acked = true, 0, 0
+		if n, ok := bound.Child(nsManagement, "enabled"); ok {
+			c.managed, c.taken, c.acked, c.smID = true, 0, 0, n.Attr("id")
 		}
 	}
 	if _, w.Resumed = success.Child(nsManagement, "resumed"); w.Resumed {
@@ -272,7 +297,7 @@ func (a SASL2) request(m mechanism) string {
 		b.WriteString(a.BindFeatures + `</bind>`)
 	}
 	if a.RequestToken {
-		b.WriteString(`<request-token xmlns="` + nsFAST + `" mechanism="HT-SHA-256-NONE"/>`)
+		b.WriteString(`<request-token xmlns="` + nsFAST + `" mechanism="` + cmp.Or(a.TokenFor, sasl.HTSHA256NONE) + `"/>`)
 	}
 	if strings.HasPrefix(a.Mechanism, "HT-") {
 		b.WriteString(`<fast xmlns="` + nsFAST + `"`)
