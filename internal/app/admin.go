@@ -13,7 +13,6 @@ import (
 	"github.com/kith-im/kith/internal/control"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/invite"
-	"github.com/kith-im/kith/internal/xmpp/stanza"
 )
 
 // admin does what the commands ask for, on the services; it is control.Admin of the running server and of a data
@@ -80,17 +79,13 @@ func (a *admin) DeleteUser(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	var farewells []*stanza.Stanza
 	if a.running != nil {
-		if farewells, err = a.running.farewells(ctx, who); err != nil {
-			return err
-		}
+		return a.running.remove(ctx, who)
 	}
-	res, err := a.removal.Do(ctx, who.ID)
-	if err == nil && a.running != nil {
-		a.running.removed(res, farewells)
+	if _, err := a.removal.Do(ctx, who.ID); err != nil {
+		return err
 	}
-	return err
+	return a.removal.Finish(ctx)
 }
 
 func (a *admin) CreateInvite(ctx context.Context, r control.InviteRequest) (control.Invite, error) {

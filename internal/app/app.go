@@ -37,6 +37,12 @@ import (
 // stopTime is how long a stop waits for what is under way.
 const stopTime = 10 * time.Second
 
+// From one address clients may make so many requests to register; who makes an account makes two.
+const (
+	registerEvery = 3 * time.Second
+	registerBurst = 20
+)
+
 // Options are what Run is given besides the configuration.
 type Options struct {
 	Log      *slog.Logger
@@ -117,7 +123,7 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	})
 	srv.traffic = &traffic{}
 	srv.traffic.install(srv.router)
-	features := install(srv.router, s, o, landing(c))
+	features := install(srv.router, s, o, landing(c), srv.remove)
 	s.accounts.OnChange(srv.accountChanged)
 
 	cert, err := certificate(c, log)
@@ -132,6 +138,7 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	limits.Bytes = c.Limits.Stanza
 	srv.clients = c2s.New(c2s.Options{
 		Domain: s.domain, Log: log.With("pkg", "c2s"), DB: s.db, Router: srv.router, Accounts: s.accounts,
+		Registrar: s.signup, MayRegister: httpd.NewLimiter(registerEvery, registerBurst, time.Now).AllowFrom,
 		TLS: cert.TLSConfig(), ClientCAs: clientCAs, Features: features, Key: s.keys.Derive("resource"), Limits: limits,
 	})
 	srv.bosh = bosh.New(bosh.Options{
@@ -152,7 +159,7 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 // newHTTP puts the pages, the web app, the WebSocket and BOSH behind one door.
 func (s *server) newHTTP(c config.Config, version string) (*httpd.Server, error) {
 	pages, err := portal.New(portal.Options{
-		URL: c.Web.URL, Domain: c.Domain, Accounts: s.accounts, Invitations: s.invites, SignUp: signUp{s.services},
+		URL: c.Web.URL, Domain: c.Domain, Accounts: s.accounts, Invitations: invitations{s.invites, s.signup}, SignUp: signUp{s.services},
 		Limit: func(every time.Duration, burst int) func(*http.Request) bool {
 			return httpd.NewLimiter(every, burst, time.Now).Allow
 		},
@@ -238,6 +245,7 @@ func (s *server) run(ctx context.Context) error {
 	start(background, "router", s.router.Run)
 	start(background, "accounts", s.accounts.Run)
 	start(background, "invitations", s.invites.Run)
+	start(background, "removed accounts", s.removal.Run)
 	start(listening, "control", s.control.Run)
 	if s.numbers != nil { // until the end: a stop that takes long is worth a look
 		start(background, "metrics", func(ctx context.Context) error {

@@ -35,6 +35,22 @@ func (s *server) accountChanged(a account.Account, what account.Change) {
 	})
 }
 
+// removeFunc removes an account with all that goes with it.
+type removeFunc func(context.Context, account.Account) error
+
+// remove removes an account, and tells whoever saw it. Its sessions end by accountChanged.
+func (s *server) remove(ctx context.Context, a account.Account) error {
+	farewells, err := s.farewells(ctx, a)
+	if err != nil {
+		return err
+	}
+	res, err := s.removal.Do(ctx, a.ID)
+	if err == nil {
+		s.removed(res, farewells)
+	}
+	return err
+}
+
 // farewells are the unavailable presence of the devices that an account has, for all who see them. They are made
 // before the account is removed, since nobody knows afterwards who that was.
 func (s *server) farewells(ctx context.Context, a account.Account) ([]*stanza.Stanza, error) {
@@ -57,8 +73,12 @@ func (s *server) farewells(ctx context.Context, a account.Account) ([]*stanza.St
 	return list, nil
 }
 
-// removed tells the contacts of an account that is gone.
+// removed tells the contacts of an account that is gone: first that nobody is there (RFC 6121 §3.2.2), then that they
+// need not ask any more.
 func (s *server) removed(res removal.Result, farewells []*stanza.Stanza) {
+	for _, st := range farewells {
+		s.router.Route(st)
+	}
 	for _, n := range res.Local { // their lists know already
 		s.router.Do(n.To, func(context.Context) {
 			for _, d := range s.router.Devices(n.To) {
@@ -67,8 +87,5 @@ func (s *server) removed(res removal.Result, farewells []*stanza.Stanza) {
 				}
 			}
 		})
-	}
-	for _, st := range farewells {
-		s.router.Route(st)
 	}
 }

@@ -58,7 +58,7 @@ func invited(t *testing.T, c *xmpptest.Client) invite.Token {
 		<field var="uri"><value>{uri}</value></field><field var="landing-url"><value>{page}</value></field>
 		<field var="expire"><value>{expire}</value></field></x></command></iq>`)
 	token, ok := strings.CutPrefix(c.Captures["page"], origin+"/invite/")
-	if want := "xmpp:juliet@kith.example?roster;preauth=" + token; !ok || c.Captures["uri"] != want {
+	if want := "xmpp:juliet@kith.example?roster;preauth=" + token + ";ibr=y"; !ok || c.Captures["uri"] != want {
 		t.Errorf("got %v", c.Captures)
 	}
 	expires, err := time.Parse(time.RFC3339, c.Captures["expire"])

@@ -23,11 +23,11 @@ import (
 
 // install hangs every feature into r. The list is the table of contents of the server; within a stage of a message's
 // trip, features run in this order. What it returns belongs into the stream features of who has logged in.
-func install(r *router.Router, s *services, o Options, landing func(invite.Token) string) xmlstream.Raw {
+func install(r *router.Router, s *services, o Options, landing func(invite.Token) string, remove removeFunc) xmlstream.Raw {
 	ping.Install(r)
 	version.Install(r, "Kith", o.Version)
 	entitytime.Install(r, time.Now)
-	register.Install(r, s.db, s.accounts)
+	register.Install(r, register.Options{DB: s.db, Accounts: s.accounts, Remove: remove})
 	mam.Install(r, s.archive)
 
 	lastactivity.Install(r, s.contacts, s.seen, time.Now) // its refusals come before those of presence
@@ -36,9 +36,12 @@ func install(r *router.Router, s *services, o Options, landing func(invite.Token
 		func(d *router.Device) bool { return list.Interested(d) })
 	list = roster.Install(r, s.db, o.Log.With("pkg", "roster"), s.contacts, p)
 	s.contacts.OnChange(list.Changed)
+	p.Accept(s.signup)
 
-	inv := invites.New(s.db, s.invites, s.domain.Domain(), landing)
-	cmds := commands.Install(r, commands.Command{Node: invites.Node, Name: invites.Name, Run: inv.Run})
+	inv := invites.New(s.signup, s.domain.Domain(), landing)
+	cmds := commands.Install(r,
+		commands.Command{Node: invites.InviteNode, Name: invites.InviteName, May: invites.MayInvite, Run: inv.Invite},
+		commands.Command{Node: invites.CreateNode, Name: invites.CreateName, May: invites.MayCreate, Form: invites.Form(), Run: inv.Create})
 
 	return disco.Install(r, s.domain.Domain(), visibility{s.contacts}, cmds) + roster.StreamFeatures
 }

@@ -81,7 +81,10 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	s.invites = invite.New(s.db, invite.Options{Keys: s.keys, Log: log.With("pkg", "invite")})
 	s.seen = seen.New(s.db, seen.Options{Log: log.With("pkg", "seen")})
 	s.signup = &signup.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
-	s.removal = &removal.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
+	s.removal = removal.New(removal.Options{
+		DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Archive: s.archive, Domain: c.Domain,
+		Log: log.With("pkg", "removal"),
+	})
 	return s, nil
 }
 
@@ -128,6 +131,17 @@ func (s signUp) Code(ctx context.Context, id int64) (code string, err error) {
 		return err
 	})
 	return code, err
+}
+
+// invitations are what the portal knows of them.
+type invitations struct {
+	*invite.Service
+	signup *signup.Act
+}
+
+// Look says also what only the accounts know: whether the inviter is still there.
+func (i invitations) Look(ctx context.Context, t invite.Token) (invite.Invite, error) {
+	return i.signup.Look(ctx, t)
 }
 
 // visibility tells service discovery who may look at whom.

@@ -43,8 +43,11 @@ func NewLimiter(every time.Duration, burst int, now func() time.Time) *Limiter {
 }
 
 // Allow counts one thing for who sent r and reports whether it is within the limit.
-func (l *Limiter) Allow(r *http.Request) bool {
-	return l.visitor(group(Address(r))).bucket.AllowN(l.now(), 1)
+func (l *Limiter) Allow(r *http.Request) bool { return l.AllowFrom(Address(r)) }
+
+// AllowFrom is Allow for who came in another way.
+func (l *Limiter) AllowFrom(a netip.Addr) bool {
+	return l.visitor(group(a)).bucket.AllowN(l.now(), 1)
 }
 
 func (l *Limiter) visitor(from netip.Prefix) *visitor {

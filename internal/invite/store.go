@@ -161,6 +161,16 @@ func (s *Service) KeptBy(tx db.Querier, name string) (id int64, err error) {
 	return id, nil
 }
 
+// Kept reports whether an open invitation keeps a name.
+func (s *Service) Kept(ctx context.Context, name string) (kept bool, err error) {
+	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
+		id, err := s.KeptBy(tx, name)
+		kept = id != 0
+		return err
+	})
+	return kept, err
+}
+
 // By says who redeems an invitation.
 type By struct {
 	ID    int64     // account; 0: one of another server

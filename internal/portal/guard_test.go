@@ -85,6 +85,7 @@ func TestIsTheNameFree(t *testing.T) {
 		h.person("juliet")
 		h.person("juliet.kith")
 		path := h.invite(invite.Request{}) + "/name?q="
+		kept := h.invite(invite.Request{Name: "mercutio"})
 		type answer struct {
 			Free  bool
 			Text  string
@@ -116,6 +117,11 @@ func TestIsTheNameFree(t *testing.T) {
 		for _, name := range got.Names {
 			if !h.free(t.Context(), name) {
 				t.Errorf("%s is not free", name)
+			}
+		}
+		for asked, want := range map[string]bool{path + "mercutio": false, kept + "/name?q=mercutio": true} {
+			if err := json.Unmarshal(browse(h, "GET", asked, nil).Body.Bytes(), &got); err != nil || got.Free != want {
+				t.Errorf("a name that is kept, at %s: %+v, %v", asked, got, err)
 			}
 		}
 		h.mayAsk = func(*http.Request) bool { return false }

@@ -41,18 +41,17 @@ func (p *Portal) landing(w http.ResponseWriter, r *http.Request) {
 		Inviter:     who,
 		Letter:      letter(who),
 		Here:        here(token),
-		HaveAccount: p.haveAccount(inv),
+		HaveAccount: p.haveAccount(inv, token),
 		Until:       p.until(d, inv),
 	}
 	data.Summary = d.T("landing.text."+kind, "name", who, "site", p.o.Name)
-	if uri := p.uri(inv, token); uri != "" {
-		data.URI = template.URL(uri) // made by us, of escaped parts
-		// So a web client of another server can turn the address of this page into that of the invitation.
-		h := w.Header()
-		h.Set("Link", "<"+uri+`>; rel="alternate"`)
-		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("Access-Control-Expose-Headers", "Link")
-	}
+	uri := p.uri(inv, token)
+	data.URI = template.URL(uri) // made by us, of escaped parts
+	// So a web client of another server can turn the address of this page into that of the invitation.
+	h := w.Header()
+	h.Set("Link", "<"+uri+`>; rel="alternate"`)
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "Link")
 	p.show(w, r, http.StatusOK, "landing", data)
 }
 
@@ -112,12 +111,17 @@ func inviter(inv invite.Invite) string {
 	return ""
 }
 
-// haveAccount is where somebody goes who has an account here: the app, which adds the inviter as a contact.
-func (p *Portal) haveAccount(inv invite.Invite) string {
+// haveAccount is where somebody goes who has an account here: the app, which adds the inviter as a contact. With the token
+// the inviter need not be asked (XEP-0379 §3.4), unless the invitation is for somebody else.
+func (p *Portal) haveAccount(inv invite.Invite, token invite.Token) string {
 	if inv.Kind != invite.Contact {
 		return "/"
 	}
-	return "/#contact=" + url.QueryEscape(inv.InviterName+"@"+p.o.Domain)
+	to := "/#contact=" + url.QueryEscape(inv.InviterName+"@"+p.o.Domain)
+	if inv.Name == "" {
+		to += "&token=" + url.QueryEscape(string(token))
+	}
+	return to
 }
 
 // until says how often and for how long an invitation is good.
@@ -136,17 +140,10 @@ func (p *Portal) until(d *dictionary, inv invite.Invite) string {
 	return often + " " + d.N("until.minutes", max(1, int(left.Round(time.Minute)/time.Minute)))
 }
 
-// uri is the invitation as an xmpp: address for other apps, in ASCII; "" where they could do nothing with it.
+// uri is the invitation as an xmpp: address for other apps, in ASCII.
 func (p *Portal) uri(inv invite.Invite, token invite.Token) string {
-	uri := inv.URI(p.o.Domain, token)
-	if !p.o.InBand {
-		if inv.Kind != invite.Contact {
-			return ""
-		}
-		uri = strings.TrimSuffix(uri, ";ibr=y") // XEP-0401 §5.1: only where it is true
-	}
 	var b strings.Builder
-	for _, c := range []byte(uri) {
+	for _, c := range []byte(inv.URI(p.o.Domain, token)) {
 		if c > ' ' && c < 0x7f {
 			b.WriteByte(c)
 		} else {

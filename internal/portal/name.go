@@ -42,7 +42,7 @@ func (p *Portal) name(w http.ResponseWriter, r *http.Request) {
 	name, err := p.o.Accounts.CheckName(asked, account.Role(inv.Role))
 	if err != nil {
 		answer.Text = nameWords(d, err)
-	} else if !p.free(r.Context(), name) {
+	} else if name != inv.Name && !p.free(r.Context(), name) {
 		answer.Text, answer.Names = d.T("name.taken"), p.freeNames(r.Context(), name, account.Role(inv.Role))
 	} else {
 		answer.Free, answer.Text = true, d.T("name.free", "address", name+"@"+p.o.Domain)
@@ -59,6 +59,11 @@ func (p *Portal) name(w http.ResponseWriter, r *http.Request) {
 // free reports whether a name can be given; where that is not known it says yes, and the sign-up decides.
 func (p *Portal) free(ctx context.Context, name string) bool {
 	free, err := p.o.Accounts.Free(ctx, name)
+	if err == nil && free {
+		var kept bool
+		kept, err = p.o.Invitations.Kept(ctx, name)
+		free = !kept
+	}
 	if err != nil {
 		p.log.ErrorContext(ctx, "look for a name", "err", err)
 	}

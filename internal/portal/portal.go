@@ -12,8 +12,9 @@
 //	GET  /invite/TOKEN/name?q=…   whether a name is free, as JSON for the script
 //
 // Only the POST uses the invitation up: chat apps fetch every link for a preview. It makes the account, its contacts
-// and the use of the invitation in one write, and then sends the browser to the app at /#login=ADDRESS&code=CODE. The
-// code is good once, for a minute; being in the fragment it is in no log and in no Referer. A form that is sent
+// and the use of the invitation in one write, and then sends the browser to the app at
+// /#login=ADDRESS&code=CODE&arrival=MARK. The code is good once, for a minute; being in the fragment it is in no log and
+// in no Referer. The mark stands in a cookie as well, so that the code is good in this browser only. A form that is sent
 // twice ends in the same place: the second one finds its own name and password.
 //
 // The pages' words are in words/, one file per language; the pages choose by Accept-Language.
@@ -52,9 +53,6 @@ type Options struct {
 	URL    string // where people find us: scheme, host and port, no path; links and the QR code begin with it
 	Domain string // the XMPP domain
 	Name   string // the server's name as people see it; "" means Domain
-
-	// InBand says that clients can use an invitation to register over XMPP (XEP-0445). Without it no xmpp: link claims so.
-	InBand bool
 
 	Accounts    Accounts
 	Invitations Invitations

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -157,10 +158,10 @@ func TestLandingOfAContact(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		path := h.invitedBy("romeo")
 		w := browse(h, "GET", path, nil)
-		says(t, w, 200, "<bdi>romeo</bdi> invites you to chat", `href="`+path+`/register"`, `href="/#contact=romeo%40kith.example"`,
+		says(t, w, 200, "<bdi>romeo</bdi> invites you to chat", `href="`+path+`/register"`, `href="/#contact=romeo%40kith.example&amp;token=`+strings.TrimPrefix(path, "/invite/")+`"`,
 			`src="`+path+`/qr.svg"`, "This invitation is for one person. It ends in 7 days.", `property="og:title" content="romeo invites you to chat"`)
 		token := strings.TrimPrefix(path, "/invite/")
-		uri := "xmpp:romeo@kith.example?roster;preauth=" + token
+		uri := "xmpp:romeo@kith.example?roster;preauth=" + token + ";ibr=y"
 		if !strings.Contains(w.Body.String(), `href="`+uri+`"`) {
 			t.Errorf("no link to %s", uri)
 		}
@@ -207,7 +208,6 @@ func TestKindsOfInvitations(t *testing.T) {
 		})
 		says(t, browse(h, "GET", "/invite/"+string(first), nil), 200, "Welcome to <bdi>kith.example</bdi>", "you look after", "It ends in 24 hours.")
 
-		h.o.InBand = true // then other apps can register
 		path := h.invite(invite.Request{})
 		want := `<xmpp:kith.example?register;preauth=` + strings.TrimPrefix(path, "/invite/") + `>; rel="alternate"`
 		if got := browse(h, "GET", path, nil).Header().Get("Link"); got != want {
@@ -216,6 +216,20 @@ func TestKindsOfInvitations(t *testing.T) {
 		if got := browse(h, "GET", h.invitedBy("jürgen"), nil).Header().Get("Link"); !strings.HasPrefix(got, "<xmpp:j%C3%BCrgen@kith.example?roster;preauth=") ||
 			!strings.HasSuffix(got, `;ibr=y>; rel="alternate"`) {
 			t.Errorf("Link: %s", got)
+		}
+	})
+}
+
+// An invitation for a name makes that account, and nothing for who has one (XEP-0445 §2.1, XEP-0379 §5.2).
+func TestInvitationOfAContactForAName(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		by := h.person("romeo")
+		path := h.invite(invite.Request{Kind: invite.Contact, Inviter: by.ID, InviterName: by.Name, Name: "juliet"})
+		w := browse(h, "GET", path, nil)
+		says(t, w, 200, "<bdi>romeo</bdi> invites you to chat", `href="/#contact=romeo%40kith.example"`)
+		want := "<xmpp:juliet@kith.example?register;preauth=" + strings.TrimPrefix(path, "/invite/") + `>; rel="alternate"`
+		if got := w.Header().Get("Link"); got != want {
+			t.Errorf("Link: %s, want %s", got, want)
 		}
 	})
 }
@@ -312,6 +326,14 @@ func intoTheApp(t *testing.T, w *httptest.ResponseRecorder) (address, code strin
 	values, err := url.ParseQuery(fragment)
 	if err != nil {
 		t.Fatal(err)
+	}
+	cookie, err := http.ParseSetCookie(w.Header().Get("Set-Cookie"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &http.Cookie{Name: "kith_arrival", Value: values.Get("arrival"), Path: "/", MaxAge: 60, Secure: true, SameSite: http.SameSiteStrictMode}
+	if cookie.Raw = ""; len(cookie.Value) != 22 || !reflect.DeepEqual(cookie, want) {
+		t.Errorf("the browser is marked with %+v, want %+v", cookie, want)
 	}
 	return values.Get("login"), values.Get("code")
 }
@@ -426,6 +448,8 @@ func TestWhenTheServicesFail(t *testing.T) {
 }
 
 type broken struct{}
+
+func (broken) Kept(context.Context, string) (bool, error) { return false, context.DeadlineExceeded }
 
 func (broken) UsedBy(context.Context, int64) ([]int64, error) { return nil, context.DeadlineExceeded }
 

@@ -25,6 +25,8 @@ type Accounts interface {
 type Invitations interface {
 	// Look returns invite.ErrUnknown, or the invitation beside the error that says why it is over.
 	Look(ctx context.Context, t invite.Token) (invite.Invite, error)
+	// Kept reports whether a name is kept for somebody who was invited.
+	Kept(ctx context.Context, name string) (bool, error)
 	// UsedBy returns the accounts that came by an invitation.
 	UsedBy(ctx context.Context, id int64) ([]int64, error)
 }

@@ -3,6 +3,8 @@
 package portal
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
@@ -54,7 +56,7 @@ func (p *Portal) showForm(w http.ResponseWriter, r *http.Request, status int, in
 	d, token := p.speak(r), invite.Token(r.PathValue("token"))
 	data.page = p.page(d, d.T("register.title"))
 	data.Script = true
-	data.Inviter, data.Domain, data.Here, data.HaveAccount = inviter(inv), p.o.Domain, here(token), p.haveAccount(inv)
+	data.Inviter, data.Domain, data.Here, data.HaveAccount = inviter(inv), p.o.Domain, here(token), p.haveAccount(inv, token)
 	data.NameMax, data.PasswordMin = nameMax, passwordMin
 	if data.NameFixed = inv.Name != ""; data.NameFixed {
 		data.Name = inv.Name
@@ -221,7 +223,7 @@ type readyPage struct {
 // account is there and how to use it.
 func (p *Portal) welcome(w http.ResponseWriter, r *http.Request, a account.Account, code string) {
 	address := a.Name + "@" + p.o.Domain
-	open := "/#login=" + url.QueryEscape(address) + "&code=" + url.QueryEscape(code)
+	open := "/#login=" + url.QueryEscape(address) + "&code=" + url.QueryEscape(code) + "&arrival=" + arrival(w, r)
 	p.private(w, r)
 	if r.PostForm.Get("plain") == "" {
 		http.Redirect(w, r, open, http.StatusSeeOther)
@@ -231,6 +233,25 @@ func (p *Portal) welcome(w http.ResponseWriter, r *http.Request, a account.Accou
 	p.show(w, r, http.StatusCreated, "ready", readyPage{
 		page: p.page(d, d.T("ready.title", "name", a.Name)), Name: a.Name, Letter: letter(a.Name), Address: address, Open: open,
 	})
+}
+
+// arrivalName is of the cookie that a browser comes into the app with, and arrivalTime how long it lasts: as the code.
+const (
+	arrivalName = "kith_arrival"
+	arrivalTime = time.Minute
+)
+
+// arrival marks the browser that has signed up. The app takes a code only where its address and the cookie say the same:
+// so nobody can lead somebody else's browser into an account of theirs.
+func arrival(w http.ResponseWriter, r *http.Request) string {
+	id := make([]byte, 16)
+	rand.Read(id)
+	mark := base64.RawURLEncoding.EncodeToString(id)
+	http.SetCookie(w, &http.Cookie{ // the app reads it
+		Name: arrivalName, Value: mark, Path: "/", MaxAge: int(arrivalTime / time.Second),
+		SameSite: http.SameSiteStrictMode, Secure: r.URL.Scheme == "https",
+	})
+	return mark
 }
 
 // sendBack shows the form again, filled in, with a sentence above it.

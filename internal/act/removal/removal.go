@@ -1,31 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package removal removes an account with everything that hangs on it, in one write.
+// Package removal removes an account with everything that hangs on it.
 //
-// A tombstone of the name stays, so that nobody else ever gets messages meant for its owner. The contacts of the
-// account lose their subscriptions as if it had ended them one by one (RFC 6121 §3.2, §3.3): those on this server in
-// the same write, and the Result says what all of them must be told. Rows that refer to the account's row (the
-// archive) go with it.
+// One write closes it: nobody can log in, its name is nobody's, and a tombstone stays, so that nobody else ever gets
+// messages meant for its owner. The contacts of the account lose their subscriptions as if it had ended them one by one
+// (RFC 6121 §3.2, §3.3): those on this server in the same write, and the Result says what all of them must be told. What
+// there may be much of (the archive) is removed afterwards, little by little, so that others who write need not wait;
+// Run goes on with it after a start.
 package removal
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/archive"
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 )
 
-// Act is what a removal changes. It may be used by many goroutines.
-type Act struct {
+// Options are what a removal changes.
+type Options struct {
 	DB       *db.DB
 	Accounts *account.Service
 	Invites  *invite.Service
 	Contacts *contact.Service
-	Domain   string // of all accounts
+	Archive  *archive.Archive
+	Domain   string       // of all accounts
+	Log      *slog.Logger // nil: nothing is logged
+}
+
+// Act removes accounts. It may be used by many goroutines.
+type Act struct {
+	Options
+	more chan struct{} // of length 1: there is something to be cleared away
+}
+
+// New returns an Act. It starts nothing.
+func New(o Options) *Act {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Act{Options: o, more: make(chan struct{}, 1)}
 }
 
 // A Notice is a presence stanza that a contact of the removed account must get.
@@ -42,7 +62,8 @@ type Result struct {
 	Remote  []Notice // to be sent to other servers
 }
 
-// Do removes the account of id. It returns account.ErrUnknown or account.ErrLastAdmin.
+// Do removes the account of id: when it returns nil, the account is closed, and Run, or Finish, clears away what is left
+// of it. It returns account.ErrUnknown or account.ErrLastAdmin.
 func (a *Act) Do(ctx context.Context, id int64) (Result, error) {
 	var res Result
 	err := a.DB.Write(ctx, func(tx *db.Tx) error {
@@ -52,7 +73,44 @@ func (a *Act) Do(ctx context.Context, id int64) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("remove account: %w", err)
 	}
+	select {
+	case a.more <- struct{}{}:
+	default: // it is known that there is something
+	}
 	return res, nil
+}
+
+// Run clears away what is left of removed accounts, at once and after each removal, until ctx ends.
+func (a *Act) Run(ctx context.Context) error {
+	for {
+		if err := a.Finish(ctx); err != nil && ctx.Err() == nil {
+			a.Log.ErrorContext(ctx, "a part of a removed account stays until the next start", "err", err)
+		}
+		select {
+		case <-a.more:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Finish clears away what is left of removed accounts, and returns when nothing is.
+func (a *Act) Finish(ctx context.Context) error {
+	for {
+		id, err := a.Accounts.Deleted(ctx)
+		if errors.Is(err, account.ErrUnknown) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := a.DB.Batched(ctx, func(tx *db.Tx) (int, error) { return a.Archive.Clear(tx, id) }); err != nil {
+			return err
+		}
+		if err := a.DB.Write(ctx, func(tx *db.Tx) error { return a.Accounts.Erase(tx, id) }); err != nil {
+			return err
+		}
+	}
 }
 
 func (a *Act) do(tx *db.Tx, id int64, res *Result) (err error) {

@@ -3,13 +3,17 @@
 package removal
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/archive"
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/db/dbtest"
@@ -25,13 +29,14 @@ func TestRemoval(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		act := &Act{
+		act := New(Options{
 			DB:       d,
 			Accounts: account.New(d, account.Options{Domain: "kith.example", Keys: keys, Iterations: 8}),
 			Invites:  invite.New(d, invite.Options{Keys: keys}),
 			Contacts: contact.New(d, contact.Options{}),
+			Archive:  archive.New(d, time.Now),
 			Domain:   "kith.example",
-		}
+		})
 		write := func(f func(tx *db.Tx) error) {
 			t.Helper()
 			if err := d.Write(t.Context(), f); err != nil {
@@ -151,5 +156,131 @@ func TestRemoval(t *testing.T) {
 		if err != nil || !i.Listed || i.Name != "Julie" {
 			t.Errorf("who only had her in the list: %+v, %v", i, err)
 		}
-	}, account.Schema(), invite.Schema(), contact.Schema())
+	}, account.Schema(), invite.Schema(), contact.Schema(), archive.Schema())
+}
+
+// A removed account is gone at once; what hangs on it goes in small acts, between which others write, and after a stop in
+// the middle of it.
+func TestLongArchive(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		keys, err := keyfile.Load(filepath.Join(t.TempDir(), "key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		act := New(Options{
+			DB:       d,
+			Accounts: account.New(d, account.Options{Domain: "kith.example", Keys: keys, Iterations: 8}),
+			Invites:  invite.New(d, invite.Options{Keys: keys}),
+			Contacts: contact.New(d, contact.Options{}),
+			Archive:  archive.New(d, time.Now),
+			Domain:   "kith.example",
+		})
+		write := func(f func(tx *db.Tx) error) {
+			t.Helper()
+			if err := d.Write(t.Context(), f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		create := func(name string) (id int64) {
+			t.Helper()
+			p, err := act.Accounts.Password(name, "a good password")
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(func(tx *db.Tx) error {
+				a, err := act.Accounts.Create(tx, name, p, account.User)
+				id = a.ID
+				return err
+			})
+			return id
+		}
+		juliet, romeo := create("juliet"), create("romeo")
+		const entries = 3*db.BatchRows + 1
+		for _, owner := range []int64{juliet, romeo} {
+			write(func(tx *db.Tx) error {
+				for i := range entries {
+					peer := jid.MustParse("peer" + strconv.Itoa(i%(2*db.BatchRows)) + "@kith.example")
+					if _, err := act.Archive.Append(tx, archive.Entry{Owner: owner, Peer: peer, Raw: "<message/>"}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		rows := func(table string, owner int64) (n int) {
+			t.Helper()
+			err := d.Read(t.Context(), func(tx *db.ReadTx) error {
+				return tx.QueryRow(`SELECT COUNT(*) FROM `+table+` WHERE owner = $1`, owner).Scan(&n)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		if _, err := act.Do(t.Context(), juliet); err != nil {
+			t.Fatal(err)
+		}
+		if n := rows("archive", juliet); n != entries {
+			t.Errorf("the act that closes the account took %d of %d entries with it", entries-n, entries)
+		}
+		if _, err := act.Accounts.Lookup(t.Context(), "juliet"); !errors.Is(err, account.ErrUnknown) {
+			t.Errorf("after: got %v, want %v", err, account.ErrUnknown)
+		}
+		if _, err := act.Do(t.Context(), juliet); !errors.Is(err, account.ErrUnknown) {
+			t.Errorf("once more: got %v, want %v", err, account.ErrUnknown)
+		}
+		if list, err := act.Accounts.List(t.Context(), "", 10); len(list) != 1 || list[0].ID != romeo || err != nil {
+			t.Errorf("listed: %v, %v", list, err)
+		}
+
+		// A part is gone, and the program ends.
+		var first int
+		write(func(tx *db.Tx) (err error) {
+			first, err = act.Archive.Clear(tx, juliet)
+			return err
+		})
+		if first != db.BatchRows {
+			t.Errorf("one act took %d rows, want %d", first, db.BatchRows)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- New(act.Options).Run(ctx) }() // as after a start
+		for {
+			_, err := act.Accounts.Deleted(t.Context())
+			if errors.Is(err, account.ErrUnknown) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		for _, table := range []string{"archive", "archive_peer"} {
+			if n := rows(table, juliet); n != 0 {
+				t.Errorf("%s has %d rows of who is gone", table, n)
+			}
+		}
+		if n := rows("archive", romeo); n != entries {
+			t.Errorf("somebody else has %d of %d entries left", n, entries)
+		}
+		write(func(tx *db.Tx) error {
+			_, err := act.Accounts.Get(tx, romeo)
+			return err
+		})
+		p, err := act.Accounts.Password("juliet", "a good password")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = d.Write(t.Context(), func(tx *db.Tx) error {
+			_, err := act.Accounts.Create(tx, "juliet", p, account.User)
+			return err
+		})
+		if !errors.Is(err, account.ErrTaken) {
+			t.Errorf("the name: got %v, want %v", err, account.ErrTaken)
+		}
+	}, account.Schema(), invite.Schema(), contact.Schema(), archive.Schema())
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 )
 
-// Refusal is what an XMPP client is told of an error of Do or Look, in words for its user; nil where the fault is ours.
+// Refusal is what an XMPP client is told of an error of Do, Look or Invite, in words for its user; nil where the fault is ours.
 // What became of an invitation is told as far as its page tells it.
 func Refusal(err error) *stanza.Error {
 	if e, ok := errors.AsType[*account.NameError](err); ok { // XEP-0077 §3.1
@@ -20,7 +20,7 @@ func Refusal(err error) *stanza.Error {
 		return stanza.NotAcceptable.WithText(passwordText(e.Reason))
 	}
 	switch {
-	case errors.Is(err, account.ErrTaken): // XEP-0077 §3.1
+	case errors.Is(err, account.ErrTaken), errors.Is(err, invite.ErrKept): // XEP-0077 §3.1
 		return stanza.Conflict.WithText("Somebody has this name already.")
 	case errors.Is(err, invite.ErrName): // XEP-0445 §2.1
 		return stanza.NotAcceptable.WithText("This invitation is for another name.")

@@ -181,6 +181,46 @@ func (a *Act) unkept(tx *db.Tx, name string, id int64) error {
 	return err
 }
 
+// Invite makes an invitation, and keeps its name, if it has one, which is put into its normal spelling. It returns the
+// errors of package invite, and for the name those of package account. Whether the inviter may make it is for the caller
+// to know.
+func (a *Act) Invite(ctx context.Context, r invite.Request) (inv invite.Invite, t invite.Token, err error) {
+	if r.Name != "" {
+		if r.Name, err = a.Accounts.CheckName(r.Name, account.Role(r.Role)); err != nil {
+			return inv, t, err
+		}
+		free, err := a.Accounts.Free(ctx, r.Name)
+		if err == nil && !free {
+			err = account.ErrTaken
+		}
+		if err != nil {
+			return inv, t, err
+		}
+	}
+	err = a.DB.Write(ctx, func(tx *db.Tx) (err error) {
+		inv, t, err = a.Invites.Create(tx, r)
+		return err
+	})
+	return inv, t, err
+}
+
+// Accept uses up an invitation by which somebody who has an account, here or elsewhere, asks the inviter to be a contact
+// (XEP-0379 v0.3.3 §5.2), and reports whether it may be: else it is not one, or does not count, or is for somebody else,
+// and nothing has changed.
+func (a *Act) Accept(tx *db.Tx, inviter account.Account, by invite.By, t invite.Token) (bool, error) {
+	inv, _, err := a.check(tx, t, by.Since)
+	if err == nil && (inv.Kind != invite.Contact || inv.Inviter != inviter.ID) {
+		return false, nil
+	}
+	if err == nil {
+		_, err = a.Invites.Redeem(tx, t, by)
+	}
+	if Refusal(err) != nil {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (a *Act) befriend(tx *db.Tx, newcomer, inviter account.Account) error {
 	x, err := a.owner(newcomer)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
@@ -34,7 +35,8 @@ type Contacts interface {
 // A List is what the server has at one of its nodes.
 type List interface {
 	Node() string
-	Items(f func(node, name string))
+	// Items calls f with what an account may use.
+	Items(of account.Account, f func(node, name string))
 }
 
 type disco struct {
@@ -96,7 +98,7 @@ func (d *disco) serverItems(ctx context.Context, q *router.Request) (xmlstream.R
 		}
 		var b xmlstream.Builder
 		b.Start(nsItems, "query").Attr("node", at)
-		l.Items(func(node, name string) {
+		l.Items(q.Owner, func(node, name string) {
 			b.Start(nsItems, "item").Attr("jid", d.r.Domain.String()).Attr("node", node).Attr("name", name).End()
 		})
 		return b.End().Build(), nil

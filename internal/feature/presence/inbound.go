@@ -7,6 +7,7 @@ import (
 
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/payload/delay"
 	"github.com/kith-im/kith/internal/xmpp/router"
@@ -14,7 +15,7 @@ import (
 )
 
 // storeIn moves the subscription that the stanza is about (RFC 6121 §A.3).
-func (p *Presence) storeIn(_ context.Context, t *router.Trip) error {
+func (p *Presence) storeIn(ctx context.Context, t *router.Trip) error {
 	st := t.Stanza
 	if !manages(st.Type) {
 		return nil
@@ -23,11 +24,22 @@ func (p *Presence) storeIn(_ context.Context, t *router.Trip) error {
 		return router.ErrDropped // RFC 6121 §8.5.3.2.2
 	}
 	// RFC 6121 §3.1.3: as if to the bare address; what is kept says so too.
-	st = st.Addressed(st.From.Bare(), t.Account)
+	token, st := tokenOf(st.Addressed(st.From.Bare(), t.Account))
 	t.Stanza = st
+	by, invited := invite.By{}, false
+	if token != "" && p.invitations != nil {
+		var err error
+		if by, invited, err = p.redeemer(ctx, st.From); err != nil {
+			return err
+		}
+	}
 	t.Write(func(tx *db.Tx) error {
 		v, err := p.contacts.Inbound(tx, owner(t), st.From, contact.Type(st.Type), string(st.Raw()))
-		t.Found = v
+		found := verdict{Verdict: v}
+		if err == nil && invited {
+			found, err = p.accept(tx, t, v, by, token)
+		}
+		t.Found = found
 		return storeError(err)
 	})
 	return nil
@@ -61,7 +73,7 @@ func (p *Presence) deliverIn(ctx context.Context, t *router.Trip) error {
 // asked gives a stanza about a subscription to the devices, and answers it for the owner where the owner has agreed
 // before, or must not be asked.
 func (p *Presence) asked(t *router.Trip) {
-	st, v := t.Stanza, t.Found.(contact.Verdict)
+	st, v := t.Stanza, t.Found.(verdict)
 	for _, d := range p.r.Devices(t.Account) {
 		// RFC 6121 §3.1.3: a request is for who is available; §3.1.6, §3.2.3, §3.3.3: the rest goes with a change of the
 		// list, so who follows the list gets it, too.
@@ -77,6 +89,9 @@ func (p *Presence) asked(t *router.Trip) {
 		p.show(t.Account, st.From)
 	case had && !has: // RFC 6121 §3.3.3
 		p.hide(t.Account, st.From)
+	}
+	if v.ask { // XEP-0379 §3.5
+		t.Route(made(string(contact.Subscribe), t.Account, st.From))
 	}
 }
 

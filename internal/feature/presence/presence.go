@@ -54,12 +54,14 @@ type Presence struct {
 	seen       Seen
 	interested func(*router.Device) bool
 	directed   router.Slot[map[jid.JID]struct{}] // to whom the device has sent its presence by name
+
+	invitations Invitations // nil: tokens are ignored
 }
 
 // Install hangs presence into r. interested tells whether a device has asked for the contact list (RFC 6121 §2.2); it is
 // called in turns only.
 func Install(r *router.Router, log *slog.Logger, c Contacts, s Seen, interested func(*router.Device) bool) *Presence {
-	p := &Presence{r, log, c, s, interested, router.NewSlot[map[jid.JID]struct{}](r)}
+	p := &Presence{r: r, log: log, contacts: c, seen: s, interested: interested, directed: router.NewSavedSlot[map[jid.JID]struct{}](r, "directed")}
 	r.OnScreen(router.Inbound, p.screen)
 	r.OnPresence(router.Outbound, router.Check, p.checkOut)
 	r.OnPresence(router.Outbound, router.Store, p.storeOut)

@@ -26,6 +26,9 @@ const negotiationTime = 60 * time.Second
 // settleTime is how long a stream that ends waits until what it read is safe.
 const settleTime = 5 * time.Second
 
+// kickTime is how long a stream that the server ends waits until what is queued is written.
+const kickTime = time.Second
+
 // maxFailures is how many log-ins may fail on one stream (RFC 6120 §6.4.5 wants 2 to 5).
 const maxFailures = 5
 
@@ -252,5 +255,9 @@ func (c *conn) settle() {
 
 // kick closes the stream because the server wants it; the reader then ends.
 func (c *conn) kick(k *session.Kick) {
+	// What is queued goes first, such as the answer to who asked for it (XEP-0077 §3.2).
+	ctx, cancel := context.WithTimeout(context.Background(), kickTime)
+	defer cancel()
+	c.session.Drained(ctx.Done())
 	c.stream.Close(&stream.Error{Condition: k.Condition, Text: k.Text})
 }

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -41,6 +42,7 @@ type world struct {
 	*routertest.World
 	t      *testing.T
 	server *Server
+	signup *fakeSignup
 	plain  *listener
 	direct *listener
 	stop   func() // what a stop of the program does to the server
@@ -59,12 +61,14 @@ func perform(t *testing.T, f func(t *testing.T, w *world)) {
 	certificate := selfSigned(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{World: routertest.Open(t, path, 1), t: t, plain: newListener(), direct: newListener()}
+		w.signup = &fakeSignup{w: w}
 		w.Account("juliet")
 		w.Account("romeo")
 		w.server = New(Options{
-			Domain: jid.MustParse(domain), DB: w.DB, Router: w.Routers[0], Accounts: w.Accounts,
-			Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-			TLS: &tls.Config{Certificates: []tls.Certificate{certificate}},
+			Domain: jid.MustParse(domain), DB: w.DB, Router: w.Routers[0], Accounts: w.Accounts, Sleepers: w.Sleepers,
+			Log:       slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+			TLS:       &tls.Config{Certificates: []tls.Certificate{certificate}},
+			Registrar: w.signup, MayRegister: func(netip.Addr) bool { return !w.signup.tooFast },
 		})
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup

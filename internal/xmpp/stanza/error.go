@@ -19,12 +19,13 @@ const (
 )
 
 // An Error is a stanza error (RFC 6120 §8.3). It is meant for the other side: text and App may be shown to
-// everybody. It is never changed; WithText and WithApp return another.
+// everybody. It is never changed; WithText and the like return another.
 type Error struct {
 	Type      string        // what can be done about it: Auth, Cancel, Continue, Modify or Wait
 	Condition string        // one of those of RFC 6120 §8.3.3
 	Text      string        // for people, in English; may be empty
 	App       xmlstream.Raw // a condition of the application, an element of its own namespace; may be empty
+	Payload   xmlstream.Raw // what stands beside <error/>, such as a form that would help (XEP-0077 §3.3); may be empty
 }
 
 // The conditions of RFC 6120 §8.3.3, each with the type that is recommended there. redirect is not among them,
@@ -78,6 +79,13 @@ func (e *Error) WithText(text string) *Error {
 func (e *Error) WithApp(app xmlstream.Raw) *Error {
 	c := *e
 	c.App = app
+	return &c
+}
+
+// WithPayload returns the error with an element beside it, for who sent the request (RFC 6120 §8.3.1).
+func (e *Error) WithPayload(payload xmlstream.Raw) *Error {
+	c := *e
+	c.Payload = payload
 	return &c
 }
 

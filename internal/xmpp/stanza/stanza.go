@@ -236,7 +236,7 @@ func (s *Stanza) Result(payload ...xmlstream.Raw) *Stanza {
 // not: the sender knows what it sent, and nobody can use us to send much where little came. An error must never be
 // answered with another, and neither must the result of an IQ: look at s.Type first.
 func (s *Stanza) Bounce(e *Error) *Stanza {
-	return New(s.Kind, TypeError, s.ID, s.To, s.From, e.Raw())
+	return New(s.Kind, TypeError, s.ID, s.To, s.From, e.Payload, e.Raw())
 }
 
 // Append appends the stanza as XML to dst. With declare it declares the namespace jabber:client, so that it can
