@@ -28,7 +28,8 @@ func offerSASL2(c *conn, b *xmlstream.Builder) {
 	b.Start(nsBind2, "bind").Start(nsBind2, "inline") // XEP-0386 §3.1
 	b.Start(nsBind2, "feature").Attr("var", session.NSManagement).End()
 	b.End().End()
-	b.Start(nsFast, "fast") // XEP-0484 §3.1
+	b.Start(session.NSManagement, "sm").End() // XEP-0198 §9.2
+	b.Start(nsFast, "fast")                   // XEP-0484 §3.1
 	for _, m := range c.offered.tokens {
 		b.Start(nsFast, "mechanism").Text(m).End()
 	}
@@ -45,6 +46,7 @@ type login struct {
 	count   int64          // of fast; 0: it did not count
 	request string         // mechanism for which a token is wanted; "" for none
 	bind    xmlstream.Node // XEP-0386 §3.2; zero: no binding
+	resume  xmlstream.Node // XEP-0198 §9.2; zero: no session of before
 	wanted  []sasl.Hash    // upgrades that were offered and asked for
 
 	tokens []account.Candidate
@@ -80,11 +82,15 @@ func authenticate2(ctx context.Context, c *conn, el *xmlstream.Element) (restart
 		return false, l.failed(err)
 	}
 	c.loggedIn(&l.exchange)
+	before, resumed, err := l.resumeInline(ctx, additional)
+	if err != nil || resumed {
+		return false, err
+	}
 	boundTo, inline, err := l.bindInline(ctx)
 	if err != nil {
 		return false, err
 	}
-	if err := c.stream.Write(l.success(additional, boundTo, inline)); err != nil {
+	if err := c.stream.Write(l.success(additional, boundTo, before+inline)); err != nil {
 		return false, err
 	}
 	if err := c.stream.WriteFeatures(c.offer()); err != nil {
@@ -134,6 +140,7 @@ func (l *login) read(n xmlstream.Node) (err error) {
 		}
 	}
 	l.bind, _ = n.Child(nsBind2, "bind")
+	l.resume, _ = n.Child(session.NSManagement, "resume")
 	l.readUpgrades(n)
 	if r, ok := n.Child(nsFast, "request-token"); ok {
 		l.request = r.Attr("mechanism")
@@ -242,9 +249,9 @@ func (l *login) bindInline(ctx context.Context) (jid.JID, xmlstream.Raw, error) 
 	}
 	var b xmlstream.Builder
 	b.Start(nsBind2, "bound")
-	if _, ok := l.bind.Child(session.NSManagement, "enable"); ok { // XEP-0198 §9.1
-		c.session.Enable("")
-		b.Start(session.NSManagement, "enabled").End()
+	if n, ok := l.bind.Child(session.NSManagement, "enable"); ok { // XEP-0198 §9.1
+		answer, _ := c.enable(n, true) // which is the first
+		b.Raw(answer)
 	}
 	return full, b.End().Build(), nil
 }

@@ -72,7 +72,8 @@ func (c *conn) writeStanza(st *stanza.Stanza) error {
 // bind makes the session and enters it into the directory, where the account is still open to the client. It does not
 // write before begin.
 func (c *conn) bind(ctx context.Context, full jid.JID) error {
-	s := session.New(c.id, full, c.client, c.stream, session.ClientCredit(), c.kick)
+	var s *session.Session
+	s = session.New(c.id, full, c.client, c.stream, session.ClientCredit(), func(k *session.Kick) { c.kicker(s)(k) })
 	s.LogIn = c.logIn
 	b, err := c.srv.Router.Bind(ctx, s)
 	if err != nil {
@@ -81,17 +82,17 @@ func (c *conn) bind(ctx context.Context, full jid.JID) error {
 	c.session, c.binding = s, b
 	c.state |= bound
 	c.leave()
+	c.log.Info("session began")
 	return c.stillOpen(ctx)
 }
 
-// begin starts the session, now that its client knows that it is bound.
+// begin starts the session, now that its client knows that it is bound, or resumed.
 func (c *conn) begin() {
 	_ = c.stream.SetReadDeadline(time.Time{}) // a connection that fails here ends anyhow
 	_ = c.stream.SetWriteDeadline(time.Time{})
-	if c.interrupted.Load() {
-		c.interrupt()
+	if c.interrupted.Load() || c.yielding.Load() {
+		c.stopReading()
 	}
-	c.log.Info("session began")
 	c.session.Start()
 }
 
@@ -121,7 +122,7 @@ func (c *conn) manage(n xmlstream.Node) error {
 	s := c.session
 	switch n.Name().Local {
 	case "enable":
-		if !s.Enable(xmlstream.Elem(session.NSManagement, "enabled")) { // XEP-0198 §3
+		if _, ok := c.enable(n, false); !ok { // XEP-0198 §3
 			return &stream.Error{Condition: "policy-violation", Text: "stream management is on already"}
 		}
 	case "r":
@@ -136,8 +137,8 @@ func (c *conn) manage(n xmlstream.Node) error {
 		if !s.Managed() {
 			return nil
 		}
-		if bad, ok := errors.AsType[*session.AckError](s.Acknowledged(uint32(h))); ok { // XEP-0198 §4
-			return &stream.Error{Condition: "undefined-condition", Text: "more was acknowledged than sent", App: tooHigh(bad)}
+		if bad, ok := errors.AsType[*session.AckError](s.Acknowledged(uint32(h))); ok {
+			return ackError(bad)
 		}
 	case "resume":
 		s.SendRaw(managementFailed("unexpected-request")) // XEP-0198 §5: not on a bound stream
@@ -145,12 +146,4 @@ func (c *conn) manage(n xmlstream.Node) error {
 		return &stream.Error{Condition: "unsupported-stanza-type"}
 	}
 	return nil
-}
-
-// tooHigh tells a peer how much it was sent (XEP-0198 §4).
-func tooHigh(e *session.AckError) xmlstream.Raw {
-	var b xmlstream.Builder
-	b.Start(session.NSManagement, "handled-count-too-high")
-	b.Attr("h", strconv.FormatUint(uint64(e.H), 10)).Attr("send-count", strconv.FormatUint(uint64(e.Sent), 10))
-	return b.End().Build()
 }

@@ -92,10 +92,10 @@ func TestManagement(t *testing.T) {
 		c.MustSend(t, `<r xmlns="`+nsSM+`"/>`)
 		c.MustExpectNothing(t) // it is off
 		c.MustSend(t, `<a xmlns="`+nsSM+`" h="7"/>`)
-		c.MustSend(t, `<enable xmlns="`+nsSM+`" resume="true"/>`)
+		c.MustSend(t, `<enable xmlns="`+nsSM+`"/>`)
 		n := c.MustExpect(t, `<enabled xmlns="`+nsSM+`"/>`)
 		if n.HasAttr("resume") || n.HasAttr("id") {
-			t.Errorf("resumption is not offered yet: got %s", n.Raw())
+			t.Errorf("nobody asked for resumption: got %s", n.Raw())
 		}
 		c.MustSend(t, `<r xmlns="`+nsSM+`"/>`)
 		c.MustExpect(t, `<a xmlns="`+nsSM+`" h="0"/>`)

@@ -27,6 +27,7 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
+	"github.com/kith-im/kith/internal/xmpp/session"
 	"github.com/kith-im/kith/internal/xmpp/stream"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
@@ -58,6 +59,7 @@ type Options struct {
 	DB       *db.DB
 	Router   *router.Router
 	Accounts Accounts
+	Sleepers Sleepers
 	TLS      *tls.Config // for STARTTLS and direct TLS
 
 	// ClientCAs sign the certificates by which clients may log in; nil: nobody can. TLS asks clients for one then.
@@ -83,6 +85,8 @@ type Server struct {
 	life       context.Context // ends with Shutdown; for what nobody needs to wait for then
 	die        context.CancelFunc
 
+	berths berths // of sessions that may be resumed
+
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
 	stopping bool
@@ -98,6 +102,7 @@ func New(o Options) *Server {
 		o.Limits = xmlstream.AfterAuth
 	}
 	s := &Server{Options: o, throttle: newThrottle(o.Now), handshakes: handshakes{base: o.TLS, clients: o.ClientCAs}, conns: map[*conn]struct{}{}}
+	s.berths = berths{srv: s, by: map[session.Key]*berth{}}
 	s.life, s.die = context.WithCancel(context.Background())
 	for _, to := range []router.Target{router.Server, router.Self} {
 		// What RFC 3921 §3 had clients do after binding, and some still do.
@@ -221,8 +226,8 @@ func (s *Server) gone(c *conn) {
 	s.running.Done()
 }
 
-// Shutdown ends all connections: what was read is acknowledged first, and what is queued is written. It
-// returns when they are gone, or cuts them when ctx ends.
+// Shutdown ends all connections: what was read is acknowledged first, and what is queued is written. Sessions that may be
+// resumed sleep from then on; the other streams are ended. It returns when all are gone, or cuts them when ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.die()
 	s.mu.Lock()

@@ -56,9 +56,11 @@ type conn struct {
 
 	session *session.Session
 	binding *router.Binding
+	berth   *berth // nil: the session cannot be resumed
 
 	leave       func()      // it is no stranger any more, or gone; see strangers
 	interrupted atomic.Bool // Shutdown wants it to end
+	yielding    atomic.Bool // another connection resumes its session
 }
 
 func newConn(s *Server, st *stream.Stream, shown *shown, leave func()) *conn {
@@ -69,6 +71,16 @@ func newConn(s *Server, st *stream.Stream, shown *shown, leave func()) *conn {
 // interrupt has the reader stop, so that the connection ends in good order.
 func (c *conn) interrupt() {
 	c.interrupted.Store(true)
+	c.stopReading()
+}
+
+// yield has the reader stop, so that the connection gives its session up and ends.
+func (c *conn) yield() {
+	c.yielding.Store(true)
+	c.stopReading()
+}
+
+func (c *conn) stopReading() {
 	_ = c.stream.SetReadDeadline(time.Unix(1, 0)) // a connection that fails here ends anyhow
 }
 
@@ -210,13 +222,27 @@ func (c *conn) bounce(st *stanza.Stanza, err error) {
 	}
 }
 
-// end closes the stream because of err, and takes the device out of the directory.
+// end closes the stream because of err. Its session sleeps, or is taken out of the directory.
 func (c *conn) end(err error) {
 	var say *stream.Error
 	switch {
 	case c.interrupted.Load():
 		c.settle()
+		if c.sleep() {
+			c.stream.Suspend()
+			return
+		}
 		say = &stream.Error{Condition: "system-shutdown"} // RFC 6120 §4.9.3.20
+	case c.yielding.Load(): // XEP-0198 §5
+		say = &stream.Error{Condition: "conflict"}
+		if c.sleep() {
+			c.close(say)
+			return
+		}
+	case stream.Lost(err) && c.sleep():
+		c.log.Debug("connection lost", "why", err)
+		c.stream.Cut()
+		return
 	case isTimeout(err):
 		say = &stream.Error{Condition: "connection-timeout"} // RFC 6120 §4.9.3.4
 	default:
@@ -224,14 +250,23 @@ func (c *conn) end(err error) {
 			c.settle()
 		}
 	}
+	c.close(say)
+	switch {
+	case c.session == nil:
+		return
+	case c.berth != nil:
+		c.berth.leave()
+	default:
+		c.binding.Leave(c.session.End())
+		c.log.Info("session ended")
+	}
+	c.log.Debug("session ended", "why", err)
+}
+
+// close closes the stream; say may be nil.
+func (c *conn) close(say *stream.Error) {
 	c.srv.count.ended(say)
 	c.stream.Close(say) // the connection is at its end whatever it says
-	if c.session == nil {
-		return
-	}
-	c.binding.Leave(c.session.End())
-	c.log.Info("session ended")
-	c.log.Debug("session ended", "why", err)
 }
 
 func isTimeout(err error) bool {
@@ -253,11 +288,13 @@ func (c *conn) settle() {
 	c.session.Drained(ctx.Done())
 }
 
-// kick closes the stream because the server wants it; the reader then ends.
-func (c *conn) kick(k *session.Kick) {
-	// What is queued goes first, such as the answer to who asked for it (XEP-0077 §3.2).
-	ctx, cancel := context.WithTimeout(context.Background(), kickTime)
-	defer cancel()
-	c.session.Drained(ctx.Done())
-	c.stream.Close(&stream.Error{Condition: k.Condition, Text: k.Text})
+// kicker returns what closes the stream because the server wants s to end; the reader then ends it.
+func (c *conn) kicker(s *session.Session) func(*session.Kick) {
+	return func(k *session.Kick) {
+		// What is queued goes first, such as the answer to who asked for it (XEP-0077 §3.2).
+		ctx, cancel := context.WithTimeout(context.Background(), kickTime)
+		defer cancel()
+		s.Drained(ctx.Done())
+		c.stream.Close(&stream.Error{Condition: k.Condition, Text: k.Text})
+	}
 }

@@ -90,6 +90,8 @@ func features() []feature {
 				}
 				b.Raw(c.srv.Features)
 			},
+			begins:    xmlstream.Name{Space: session.NSManagement, Local: "resume"},
+			negotiate: resumeStream,
 		},
 		{
 			need:  secure, // before, TLS is all there is
@@ -120,7 +122,7 @@ func (c *conn) take(ctx context.Context, el *xmlstream.Element) (restart bool, e
 		}
 	}
 	switch name := n.Name(); {
-	case name.Space == session.NSManagement && c.state&authenticated != 0: // XEP-0198 §3: not before binding
+	case name.Space == session.NSManagement: // XEP-0198 §3: not before binding, and not before the log-in
 		return false, c.stream.Write(managementFailed("unexpected-request"))
 	case name.Space == nsSASL && c.state&secure == 0: // RFC 6120 §6.5.4
 		return false, c.stream.Write(saslFailure(nsSASL, "encryption-required", ""))
@@ -146,12 +148,4 @@ func startTLS(_ context.Context, c *conn, _ *xmlstream.Element) (restart bool, e
 	c.shown = shown
 	c.state |= secure
 	return true, nil
-}
-
-// managementFailed answers a request for stream management that cannot be (XEP-0198 §3).
-func managementFailed(condition string) xmlstream.Raw {
-	var b xmlstream.Builder
-	b.Start(session.NSManagement, "failed")
-	b.Start("urn:ietf:params:xml:ns:xmpp-stanzas", condition).End()
-	return b.End().Build()
 }

@@ -36,7 +36,6 @@ func TestStreamErrors(t *testing.T) {
 		{"a request before TLS", header + "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>", "not-authorized"},
 		{"binding before TLS", header + "<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>", "not-authorized"},
 		{"nothing that is known", header + "<a xmlns='urn:example'/>", "not-authorized"},
-		{"stream management before log-in", header + "<enable xmlns='urn:xmpp:sm:3'/>", "not-authorized"},
 		{"what follows STARTTLS at once", header + "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><iq type='get' id='1'/>", ""},
 		{"another element of TLS", header + "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", ""},
 	}

@@ -10,7 +10,7 @@ import (
 // Counts keeps, for each session that may be resumed, how many of its client's stanzas are certain, so that the client
 // can be told when the server died meanwhile (XEP-0198 §5). sleeper.Service implements it.
 type Counts interface {
-	SaveCount(tx *db.Tx, k session.Key, account int64, h uint32) error
+	SaveCount(tx *db.Tx, k [16]byte, account int64, h uint32) error
 }
 
 // counted is an Origin that has a number in a session.

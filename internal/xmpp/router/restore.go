@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/archive"
@@ -31,11 +32,13 @@ type Saved struct {
 	Presence string                     `json:",omitempty"` // its last available presence; "" where it is not available
 	Priority int                        `json:",omitempty"` // of that
 	Slots    map[string]json.RawMessage `json:",omitempty"` // what features keep, by NewSavedSlot's name
-	Held     []Held                     `json:",omitempty"` // one for each of session.Saved.Items
+	Held     []Held                     `json:",omitempty"` // session.Saved.Items
 }
 
-// Held is what the server knows of a stanza that the session holds.
+// Held is a stanza that the session holds.
 type Held struct {
+	Raw    string
+	At     time.Time  // when it was sent
 	ID     archive.ID `json:",omitempty"` // of a message that no device has taken, and is marked as waiting; else 0
 	Missed bool       `json:",omitempty"` // Missed has run for it
 }
@@ -92,19 +95,20 @@ func (t *turn) held(v session.Saved) (list []Held, open []*delivery) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, it := range v.Items {
+		list[i] = Held{Raw: string(it.Stanza.Raw()), At: it.At}
 		switch f := it.Fate.(type) {
 		case *messageFate:
 			if f.id == 0 || f.taken {
 				continue
 			}
-			list[i] = Held{f.id, f.missed}
+			list[i].ID, list[i].Missed = f.id, f.missed
 			if !f.marked {
 				open = append(open, (*delivery)(f))
 			}
 		case *pageFate: // in order, and those before were taken
 			n := len(f.ids) - f.left + pages[f]
 			pages[f]++
-			list[i] = Held{f.ids[n], true}
+			list[i].ID, list[i].Missed = f.ids[n], true
 		}
 	}
 	return list, open
@@ -149,8 +153,8 @@ func (r *Router) restoreSlots(d *Device, m map[string]json.RawMessage) {
 	}
 }
 
-// Restore enters a device that was saved into the directory, asleep. No feature hears of it: for them it was never
-// away. It is called for all of them before Start, in the order in which they were bound. kick is as for
+// Restore enters a device that was saved into the directory, asleep, with a session that is v and holds what d says. No
+// feature hears of it: for them it was never away. It is called for all of them before Start, in the order in which they were bound. kick is as for
 // session.Session.Detach. It returns ErrElsewhere, or account.ErrUnknown or account.ErrDisabled where the account has no
 // devices any more.
 func (r *Router) Restore(
@@ -166,8 +170,16 @@ func (r *Router) Restore(
 		return nil, nil, err
 	case owner.Disabled:
 		return nil, nil, account.ErrDisabled
-	case len(d.Held) != len(v.Items):
-		return nil, nil, fmt.Errorf("router: %d stanzas, and notes on %d", len(v.Items), len(d.Held))
+	case v.Unacked > len(d.Held):
+		return nil, nil, fmt.Errorf("router: %d stanzas, of which %d are not acknowledged", len(d.Held), v.Unacked)
+	}
+	v.Items = nil
+	for _, h := range d.Held {
+		st, err := parseStored(xmlstream.Raw(h.Raw))
+		if err != nil {
+			return nil, nil, fmt.Errorf("stored stanza: %w", err)
+		}
+		v.Items = append(v.Items, session.Item{Stanza: st, At: h.At})
 	}
 	dev := &Device{JID: v.JID, Client: v.Client, LogIn: v.LogIn}
 	if d.Presence != "" {

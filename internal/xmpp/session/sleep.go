@@ -145,6 +145,16 @@ type Item struct {
 	Fate   Fate      // nil: nobody is told
 }
 
+// Fates are those of the items, for who has to tell them after all.
+func (v Saved) Fates() (list []Fate) {
+	for _, it := range v.Items {
+		if it.Fate != nil {
+			list = append(list, it.Fate)
+		}
+	}
+	return list
+}
+
 // Save ends a session that sleeps and returns what it was. Fates are not told any more: they are the caller's. It
 // returns false where it does not sleep.
 func (s *Session) Save() (Saved, bool) {

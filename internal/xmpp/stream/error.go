@@ -5,6 +5,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
@@ -56,6 +57,17 @@ func ErrorFor(err error) *Error {
 		}
 	}
 	return nil
+}
+
+// Lost reports whether a stream on which err happened was not ended by anybody: its connection is gone, and the stream
+// may be resumed (XEP-0198 §5). It is not lost where the peer ended it, or broke a rule.
+func Lost(err error) bool {
+	if err == nil || errors.Is(err, io.EOF) || ErrorFor(err) != nil {
+		return false
+	}
+	_, said := errors.AsType[*PeerError](err)
+	_, broke := errors.AsType[*frameError](err)
+	return !said && !broke
 }
 
 // append appends the error as an element; declare says whether to bind the prefix.

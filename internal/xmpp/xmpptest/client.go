@@ -66,6 +66,7 @@ type Client struct {
 	taken   uint32 // stanzas read since management was enabled
 	acked   uint32 // the server's last h
 	managed bool
+	smID    string // by which the session may be resumed
 	pings   int
 }
 
@@ -246,7 +247,9 @@ func (c *Client) manage(n xmlstream.Node) bool {
 	case name.Space == xmlstream.NSClient && c.managed:
 		c.taken++ // XEP-0198 §4
 	case name.Space != nsManagement:
-	case name.Local == "enabled", name.Local == "resumed":
+	case name.Local == "enabled":
+		c.managed, c.smID = true, n.Attr("id")
+	case name.Local == "resumed":
 		c.managed = true
 	case name.Local == "r" && c.autoAck:
 		_ = c.Send(c.ack()) // a dead connection says so when it is read

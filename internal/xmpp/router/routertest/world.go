@@ -29,6 +29,7 @@ import (
 	"github.com/kith-im/kith/internal/feature/presence"
 	"github.com/kith-im/kith/internal/feature/roster"
 	"github.com/kith-im/kith/internal/keyfile"
+	"github.com/kith-im/kith/internal/sleeper"
 	"github.com/kith-im/kith/internal/seen"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/router"
@@ -47,6 +48,7 @@ type World struct {
 	Accounts *account.Service
 	Contacts *contact.Service
 	Archive  *archive.Archive
+	Sleepers *sleeper.Service
 	Routers  []*router.Router
 
 	cancel context.CancelFunc
@@ -89,7 +91,7 @@ func Open(t *testing.T, path string, routers int) *World {
 func open(t *testing.T, path string, routers int, remote *abroad) *World {
 	t.Helper()
 	w := &World{T: t, abroad: remote}
-	w.DB = dbtest.Open(t, path, account.Schema(), contact.Schema(), archive.Schema(), seen.Schema())
+	w.DB = dbtest.Open(t, path, account.Schema(), contact.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema())
 	keys, err := keyfile.Load(path + ".key")
 	if err != nil {
 		t.Fatal(err)
@@ -97,6 +99,7 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 	w.Accounts = account.New(w.DB, account.Options{Domain: Domain, Keys: keys, Iterations: 1})
 	w.Contacts = contact.New(w.DB, contact.Options{})
 	w.Archive = archive.New(w.DB, time.Now)
+	w.Sleepers = sleeper.New(w.DB, sleeper.Options{})
 	if err := w.Archive.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +107,7 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 	w.cancel = cancel
 	for i := range routers {
 		o := router.Options{
-			Domain: jid.MustParse(Domain), DB: w.DB, Store: w.Archive, Accounts: w.Accounts,
+			Domain: jid.MustParse(Domain), DB: w.DB, Store: w.Archive, Accounts: w.Accounts, Counts: w.Sleepers,
 			Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		}
 		c := &carrier{world: w, me: i, count: routers, chance: rand.New(rand.NewPCG(1, uint64(i)))}
