@@ -60,6 +60,9 @@ func (s *Stream) Suspend() {
 	s.ended = ErrClosed
 	s.writing.Lock()
 	s.said = true
+	if s.broken == nil {
+		_ = s.put(nil, false) // what was gathered
+	}
 	if s.IsWebSocket() {
 		s.wave(codeRestart)
 	}
@@ -89,7 +92,7 @@ func (s *Stream) farewell(e *Error) error {
 		s.opened = true
 	}
 	if !s.opened {
-		return nil // there is no stream to end
+		return s.put(b, false) // there is no stream to end
 	}
 	if e != nil {
 		var at int

@@ -44,7 +44,7 @@ type link struct {
 
 	drained bool // Read took all there was; it is not asked again before await
 	asked   bool // await has looked
-	shaking bool // a handshake waits like everybody
+	shaking bool // a handshake is in progress: Read waits, and flushes before that
 
 	mu      sync.Mutex // held for moments; guards the rest
 	rest    *[]byte    // what is to be written, from the pool; nil if nothing is
@@ -78,6 +78,11 @@ func (l *link) open(c syscall.Conn) {
 
 // Read reads what is there; errBlocked says that nothing is, and that await comes next.
 func (l *link) Read(p []byte) (int, error) {
+	if l.shaking { // what the peer is to answer must be on its way
+		if err := l.flush(false); err != nil {
+			return 0, err
+		}
+	}
 	if l.sock == nil || l.shaking {
 		return l.conn.Read(p)
 	}
@@ -111,31 +116,28 @@ func (l *link) arrived(fd uintptr) bool {
 	return readable(fd)
 }
 
-// Write keeps p for flush. In a handshake, whose next step is to read, it flushes.
+// Write keeps p for flush.
 func (l *link) Write(p []byte) (int, error) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.rest == nil {
 		l.rest = getBuffer()
 	}
 	if len(*l.rest)+len(p) > maxRest {
-		l.mu.Unlock()
 		return 0, errBacklog
 	}
 	*l.rest = append(*l.rest, p...)
-	l.mu.Unlock()
-	if l.shaking {
-		if err := l.flush(false); err != nil {
-			return 0, err
-		}
-	}
 	return len(p), nil
 }
 
-// owes says whether there is something to flush.
-func (l *link) owes() bool {
+// owes is how much there is to flush, in bytes.
+func (l *link) owes() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.rest != nil
+	if l.rest == nil {
+		return 0
+	}
+	return len(*l.rest)
 }
 
 // flush writes what is kept, and waits for a peer that is slow. It gives up on one that takes nothing for a minute, and

@@ -90,6 +90,7 @@ func (s *Stream) tcpToken() (xmlstream.Token, error) {
 
 // fill reads once.
 func (s *Stream) fill() error {
+	s.flushUnasked()
 	b := getBuffer()
 	defer putBuffer(b)
 	n, err := s.conn().Read((*b)[:cap(*b)])
@@ -109,8 +110,16 @@ func (s *Stream) park() error {
 	return s.link.await()
 }
 
+// flushUnasked is flushDue where a read waits without telling that it has to.
+func (s *Stream) flushUnasked() {
+	if s.link.sock == nil {
+		s.flushDue()
+	}
+}
+
 // frame returns the next message or control frame of a WebSocket.
 func (s *Stream) frame() (op byte, payload []byte, err error) {
+	s.flushUnasked()
 	for {
 		op, payload, err = s.frames.next(s.limits.Bytes)
 		if err != errBlocked {
@@ -174,12 +183,14 @@ func (s *Stream) document(doc string) (xmlstream.Token, error) {
 // peerWaved answers a close frame (RFC 6455 §5.5.1). The stream was not ended by it (RFC 7395 §3.6).
 func (s *Stream) peerWaved(payload []byte) error {
 	code, err := closeCode(payload)
-	if err != nil {
-		s.code = codeProtocol
-		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+	if err != nil { // RFC 6455 §7.1.7
+		code, s.code = codeProtocol, codeProtocol
+		err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+	} else {
+		err = io.ErrUnexpectedEOF
 	}
 	s.writing.Lock()
 	s.wave(code)
 	s.writing.Unlock()
-	return io.ErrUnexpectedEOF
+	return err
 }

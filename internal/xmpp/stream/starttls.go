@@ -27,7 +27,7 @@ func (s *Stream) StartTLS(cfg *tls.Config) error {
 	return nil
 }
 
-func (s *Stream) startTLS(cfg *tls.Config) error {
+func (s *Stream) startTLS(cfg *tls.Config) (err error) {
 	if s.parser == nil || s.ofTLS() != nil { // RFC 7395 §3.9
 		return errors.New("stream: TLS does not fit here")
 	}
@@ -40,7 +40,12 @@ func (s *Stream) startTLS(cfg *tls.Config) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.link.shaking = true
-	defer func() { s.link.shaking = false }()
+	defer func() {
+		s.link.shaking = false
+		if err != nil || s.o.Client {
+			_ = s.link.flush(false) // an alert; or the end of the handshake, though we may have nothing to say yet
+		}
+	}()
 	t := tls.Server(s.link, cfg)
 	if s.o.Client {
 		t = tls.Client(s.link, cfg)

@@ -83,6 +83,7 @@ type Stream struct {
 	broken  error  // why no more can be written; nil while it can
 
 	answer    atomic.Pointer[[]byte]     // the last ping's payload that is still to be answered
+	gathering atomic.Bool                // what is written waits for the reader to wait
 	closing   atomic.Bool                // Close or Suspend was called
 	timer     atomic.Pointer[time.Timer] // cuts a stream that is closing; nil before
 	suspended atomic.Bool                // Suspend was called

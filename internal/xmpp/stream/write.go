@@ -89,25 +89,37 @@ func (s *Stream) send(b []byte) error {
 		err = s.put(b, false)
 	}
 	s.writing.Unlock()
-	s.flushDue()
+	if !s.gathering.Load() {
+		s.flushDue()
+	}
 	return err
 }
 
-// put writes b and waits until the peer's system has it; s.writing is held. control says that b is nothing the writer
-// knows of: its deadline does not count.
+// Gather says whether what is written waits until the reader has to wait for the peer, so that several answers go out
+// in one piece; it is for the time in which the reader is the writer. Errors then show in what is written or read next.
+// What waits when it ends goes out with what is written next, or when the reader waits.
+func (s *Stream) Gather(on bool) { s.gathering.Store(on) }
+
+// put writes b and waits until the peer's system has it, unless that is gathered; s.writing is held. control says that b
+// is nothing the writer knows of: its deadline does not count.
 func (s *Stream) put(b []byte, control bool) error {
-	for len(b) > 0 {
+	for {
+		var err error
 		n := min(len(b), maxWrite)
-		_, err := s.conn().Write(b[:n]) // waits for nobody
-		if err == nil {
+		if n > 0 {
+			_, err = s.conn().Write(b[:n]) // waits for nobody
+		}
+		gather := s.gathering.Load() && !control && !s.closing.Load() && s.link.owes() < maxWrite
+		if err == nil && !gather {
 			err = s.link.flush(control)
 		}
 		if err != nil {
 			return s.fail(err)
 		}
-		b = b[n:]
+		if b = b[n:]; len(b) == 0 {
+			return nil
+		}
 	}
-	return nil
 }
 
 // fail notes that nothing more can be written; s.writing is held. Whether the reader may still find something decides
@@ -131,9 +143,10 @@ func (s *Stream) pong(payload []byte) {
 	s.flushDue()
 }
 
-// flushDue sends what is not the writer's: the answer to a ping, and what TLS has to say to its peer while it reads.
+// flushDue sends what was gathered, and what is not the writer's: the answer to a ping, and what TLS has to say to its
+// peer while it reads.
 func (s *Stream) flushDue() {
-	for (s.answer.Load() != nil || s.link.owes()) && s.writing.TryLock() {
+	for (s.answer.Load() != nil || s.link.owes() > 0) && s.writing.TryLock() {
 		if s.broken != nil {
 			s.answer.Store(nil)
 			s.writing.Unlock()
@@ -141,7 +154,7 @@ func (s *Stream) flushDue() {
 		}
 		if b := s.answer.Swap(nil); b != nil && !s.waved {
 			s.putControl(appendFrame(nil, opPong, *b, s.o.Client))
-		} else if err := s.link.flush(true); err != nil {
+		} else if err := s.link.flush(!s.gathering.Load()); err != nil {
 			_ = s.fail(err) // the next write or read meets it
 		}
 		s.writing.Unlock()
