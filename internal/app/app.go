@@ -84,8 +84,11 @@ func prepare(ctx context.Context, c config.Config, o Options) (srv *server, err 
 	if err = srv.listen(c); err != nil {
 		return nil, err
 	}
-	// What was on its way goes on before anybody can add to it.
+	// What was on its way goes on before anybody can add to it, and finds the sessions that sleep.
 	if err = s.archive.Recover(ctx); err == nil {
+		err = srv.clients.Restore(ctx)
+	}
+	if err == nil {
 		err = srv.router.Start(ctx)
 	}
 	if err == nil {
@@ -119,6 +122,7 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	srv := &server{services: s, log: log}
 	srv.router = router.New(router.Options{
 		Domain: s.domain, Log: log.With("pkg", "router"), DB: s.db, Store: s.archive, Accounts: s.accounts,
+		Counts:      s.sleepers,
 		MaxSessions: c.Limits.Sessions,
 	})
 	srv.traffic = &traffic{}
@@ -137,7 +141,7 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	limits := xmlstream.AfterAuth
 	limits.Bytes = c.Limits.Stanza
 	srv.clients = c2s.New(c2s.Options{
-		Domain: s.domain, Log: log.With("pkg", "c2s"), DB: s.db, Router: srv.router, Accounts: s.accounts,
+		Domain: s.domain, Log: log.With("pkg", "c2s"), DB: s.db, Router: srv.router, Accounts: s.accounts, Sleepers: s.sleepers,
 		Registrar: s.signup, MayRegister: httpd.NewLimiter(registerEvery, registerBurst, time.Now).AllowFrom,
 		TLS: cert.TLSConfig(), ClientCAs: clientCAs, Features: features, Key: s.keys.Derive("resource"), Limits: limits,
 	})
@@ -245,6 +249,7 @@ func (s *server) run(ctx context.Context) error {
 	start(background, "router", s.router.Run)
 	start(background, "accounts", s.accounts.Run)
 	start(background, "invitations", s.invites.Run)
+	start(background, "sleeping sessions", s.sleepers.Run)
 	start(background, "removed accounts", s.removal.Run)
 	start(listening, "control", s.control.Run)
 	if s.numbers != nil { // until the end: a stop that takes long is worth a look
@@ -275,6 +280,8 @@ func (s *server) run(ctx context.Context) error {
 	patience, done := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer done()
 	err = errors.Join(err, s.clients.Shutdown(patience)) // what was read becomes safe
+	err = errors.Join(err, s.router.Idle(patience))      // and comes to the sessions that sleep now
+	err = errors.Join(err, s.clients.WriteDown(patience))
 	err = errors.Join(err, s.router.Close(patience))
 	stopBackground()
 	wg.Wait()

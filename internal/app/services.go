@@ -21,6 +21,7 @@ import (
 	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/keyfile"
 	"github.com/kith-im/kith/internal/seen"
+	"github.com/kith-im/kith/internal/sleeper"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 )
 
@@ -32,6 +33,7 @@ type services struct {
 	accounts *account.Service
 	contacts *contact.Service
 	archive  *archive.Archive
+	sleepers *sleeper.Service
 	invites  *invite.Service
 	seen     *seen.Service
 	signup   *signup.Act
@@ -72,12 +74,14 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 		return nil, err
 	}
 	// The accounts come first: rows of the others hang on theirs.
-	if err := s.db.Migrate(ctx, account.Schema(), contact.Schema(), invite.Schema(), archive.Schema(), seen.Schema()); err != nil {
+	err = s.db.Migrate(ctx, account.Schema(), contact.Schema(), invite.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema())
+	if err != nil {
 		return nil, err
 	}
 	s.accounts = account.New(s.db, account.Options{Domain: c.Domain, Keys: s.keys, Iterations: c.Accounts.Iterations})
 	s.contacts = contact.New(s.db, contact.Options{})
 	s.archive = archive.New(s.db, time.Now)
+	s.sleepers = sleeper.New(s.db, sleeper.Options{Log: log.With("pkg", "sleeper")})
 	s.invites = invite.New(s.db, invite.Options{Keys: s.keys, Log: log.With("pkg", "invite")})
 	s.seen = seen.New(s.db, seen.Options{Log: log.With("pkg", "seen")})
 	s.signup = &signup.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
