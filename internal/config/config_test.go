@@ -120,6 +120,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"metrics without a port", "[listen]\nmetrics = \"localhost\"\n", nil,
 			"FILE:2: listen.metrics: \"localhost\" is no address to listen on; it should look like 127.0.0.1:9464"},
 		{"a certificate without its key", "[tls]\ncertificate = \"a.pem\"\n", nil, "FILE:2: tls.certificate: needs tls.key beside it"},
+		{"stanzas that are too short", "[limits]\nstanza = 9999\n", nil, "FILE:2: limits.stanza: 9999 is out of range; it may be 10000 to 4194304"},
 		{"too few rounds", "[accounts]\niterations = 1000\n", nil, "FILE:2: accounts.iterations: 1000 is out of range; it may be 4096 to 10000000"},
 	}
 	for _, tt := range tests {
