@@ -142,8 +142,7 @@ func (c *Client) Open(ctx context.Context) error {
 }
 
 func (c *Client) readFeatures(ctx context.Context) error {
-	m, err := c.Expect(ctx, `<stream:features/>`)
-	c.Features = m
+	_, err := c.Expect(ctx, `<stream:features/>`)
 	return err
 }
 
@@ -235,7 +234,11 @@ func (c *Client) read(ctx context.Context) (xmlstream.Node, error) {
 		if err != nil {
 			return xmlstream.Node{}, err
 		}
-		if n := el.Root(); !c.manage(n) {
+		n := el.Root()
+		if n.Is(xmlstream.NSStreams, "features") {
+			c.Features = n
+		}
+		if !c.manage(n) {
 			return n, nil
 		}
 	}

@@ -78,6 +78,9 @@ func (c *Client) offer(ns string) (o sasl.Offer) {
 	if ns == nsSASL2 {
 		local = "authentication"
 	}
+	if c.Features.IsZero() {
+		return o
+	}
 	if list, ok := c.Features.Child(ns, local); ok {
 		for el := range list.Children() {
 			if el.Is(ns, "mechanism") {
@@ -89,7 +92,7 @@ func (c *Client) offer(ns string) (o sasl.Offer) {
 	if _, ok := c.Features.Child(nsBinding, "sasl-channel-binding"); !ok {
 		return o
 	}
-	if state := c.Stream.TLS(); state != nil && len(state.PeerCertificates) > 0 {
+	if state := c.secured(); state != nil && len(state.PeerCertificates) > 0 {
 		o.Channel = sasl.NewChannel(state, state.PeerCertificates[0])
 	}
 	return o

@@ -94,6 +94,19 @@ func (c *Client) StartTLS(ctx context.Context) error {
 	return nil
 }
 
+// secured returns the state of the connection's TLS, nil where there is none.
+func (c *Client) secured() *tls.ConnectionState {
+	if c.wire == nil {
+		return c.Stream.TLS()
+	}
+	t, ok := c.wire.Conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	state := t.ConnectionState()
+	return &state
+}
+
 // Write sends text as it is: on a WebSocket as one message.
 func (c *Client) Write(text string) error {
 	data := []byte(text)
