@@ -24,6 +24,9 @@ func TestFailures(t *testing.T) {
 		{"no mechanism", "", "", "", "invalid-mechanism"},
 		{"a token's mechanism without a token", "HT-SHA-256-NONE", b64("juliet\x00x"), "", "invalid-mechanism"},
 		{"no base64", "SCRAM-SHA-256", "***", "", "incorrect-encoding"},
+		{"base64 in two lines", "SCRAM-SHA-256", "biwsbj1\nqdWxpZXQ=", "", "incorrect-encoding"}, // RFC 6120 §13.9.1
+		{"base64 with a pad in the middle", "SCRAM-SHA-256", "biws=bj1qdWxpZXQ", "", "incorrect-encoding"},
+		{"base64 with bits too many", "SCRAM-SHA-256", "biwsbj1qdWxpZXR=", "", "incorrect-encoding"},
 		{"nonsense", "SCRAM-SHA-256", b64("wherefore art thou"), "", "malformed-request"},
 		{"nothing", "SCRAM-SHA-256", "=", "", "malformed-request"},
 		{"channel binding that is not offered", "SCRAM-SHA-256", b64("p=tls-exporter,,n=juliet,r=fyko"), "", "malformed-request"},
@@ -191,6 +194,42 @@ func TestNoGuess(t *testing.T) {
 		}
 		if err := c.Login(t.Context(), "juliet", password, "balcony", sasl.SCRAMSHA256); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Who sends no initial response is asked for it, in the way of the profile (RFC 6120 §6.4.2, XEP-0388 §2.2).
+func TestNoInitialResponse(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		for profile, want := range map[string]string{nsSASL: "=", nsSASL2: ""} {
+			c := w.client()
+			request := `<auth xmlns="` + nsSASL + `" mechanism="SCRAM-SHA-256"/>`
+			if profile == nsSASL2 {
+				request = `<authenticate xmlns="` + nsSASL2 + `" mechanism="SCRAM-SHA-256"/>`
+			}
+			c.MustSend(t, request)
+			if n := c.MustExpect(t, `<challenge xmlns="`+profile+`"/>`); n.Text() != want {
+				t.Errorf("got %s", n.Raw())
+			}
+			m, err := sasl.NewSCRAMClient(sasl.SHA256, "juliet", password, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			message := m.Initial()
+			for range 2 {
+				c.MustSend(t, `<response xmlns="`+profile+`">`+b64(string(message))+`</response>`)
+				n := w.next(c)
+				if n.Is(profile, "success") {
+					break
+				}
+				challenge, err := decode(profile, n.Text())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if message, err = m.Respond(challenge); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
 	})
 }
