@@ -104,7 +104,7 @@ test('the sign-up works without scripts', async () => {
   }, { scripts: false });
 });
 
-test('who has an account already is asked after the log-in, and the other has to agree', async () => {
+test('who has an account already is asked after the log-in, and the other need not answer', async () => {
   const link = await invite(ada);
   const bob = await Person.come(browser, kith.url);
   await bob.go(link);
@@ -116,13 +116,10 @@ test('who has an account already is asked after the log-in, and the other has to
   await composer(bob).waitFor();
   expect(new URL(bob.page.url()).pathname).toBe('/c/ada@localhost');
   expect(new URL(bob.page.url()).hash).toBe('');
-  await ada.go('/');
-  await ada.text('bob would like to write with you.').waitFor();
-  await ada.inspect('request');
-  await ada.button('Accept bob').click();
+  await bob.text('Online').waitFor();
+  await ada.go('/c/bob%40localhost');
   await composer(ada).waitFor();
   await ada.text('Online').waitFor();
-  await bob.text('Online').waitFor();
   await say(bob, 'Thank you!');
   await shows(ada, 'Thank you!');
   await bob.go(`/#contact=ada%40localhost`); // once more, for nothing
@@ -131,6 +128,24 @@ test('who has an account already is asked after the log-in, and the other has to
   ada.content();
   bob.content();
   await bob.leave();
+});
+
+test('who knows only the address asks, and the other has to agree', async () => {
+  const lynx = await Person.come(browser, kith.url);
+  await lynx.go('/#contact=ada%40localhost');
+  await logIn(lynx, 'lynx', 'text is enough for me');
+  await lynx.dialog.getByRole('button', { name: 'Add', exact: true }).click();
+  await composer(lynx).waitFor();
+  await ada.go('/');
+  await ada.text('lynx would like to write with you.').waitFor();
+  await ada.inspect('request');
+  await ada.button('Accept lynx').click();
+  await composer(ada).waitFor();
+  await ada.text('Online').waitFor();
+  await lynx.text('Online').waitFor();
+  ada.content();
+  lynx.content();
+  await lynx.leave();
 });
 
 test('two tabs are one app, and the second goes on when the first is closed', async () => {

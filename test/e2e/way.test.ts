@@ -270,11 +270,15 @@ test('a new password ends the other sessions, which say so, and this one goes on
   await p.go('/settings');
   await p.inspect('settings');
   await p.button('Change the password').click();
+  await p.field('Your password now').fill('not her password');
   await p.field('New password').fill('short');
   await p.dialog.getByRole('button', { name: 'Change' }).click();
   await p.dialog.locator('.wrong').waitFor();
   await p.inspect('password');
   await p.field('New password').fill('a compiler for everybody');
+  await p.dialog.getByRole('button', { name: 'Change' }).click();
+  await p.dialog.locator('.wrong', { hasText: 'This is not your password.' }).waitFor();
+  await p.field('Your password now').fill(GRACE);
   await p.dialog.getByRole('button', { name: 'Change' }).click();
   await p.dialog.getByText('Your password has been changed.').waitFor();
   await p.button('Close').click();

@@ -1,21 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { takeCode } from './boot';
 import { deviceName } from './browser';
 
 describe('the code of a sign-up', () => {
   const at = (hash: string): [ReturnType<typeof takeCode>, unknown[]] => {
     const replaceState = vi.fn();
-    const code = takeCode({ hash, pathname: '/', search: '' }, { replaceState });
+    const code = takeCode({ hash, pathname: '/', search: '' }, { replaceState }, jar);
     return [code, replaceState.mock.calls];
   };
+  let jar = { cookie: '' };
+  beforeEach(() => void (jar = { cookie: 'other=1; kith_arrival=M-a_2' }));
 
   it('is taken out of the address', () => {
-    expect(at('#login=juliet%40kith.example&code=A-b_1')).toEqual([{ address: 'juliet@kith.example', code: 'A-b_1' }, [[null, '', '/']]]);
+    expect(at('#login=juliet%40kith.example&code=A-b_1&arrival=M-a_2')).toEqual([{ address: 'juliet@kith.example', code: 'A-b_1' }, [[null, '', '/']]]);
+    expect(jar.cookie).toBe('kith_arrival=; path=/; max-age=0; samesite=strict');
     expect(at('#code=x')).toEqual([undefined, [[null, '', '/']]]);
     expect(at('#elsewhere')).toEqual([undefined, []]);
     expect(at('')).toEqual([undefined, []]);
+  });
+
+  it.each([
+    ['without a mark', '', 'kith_arrival=M'],
+    ['with an empty one', '&arrival=', 'kith_arrival='],
+    ['with that of another browser', '&arrival=M', ''],
+    ['with a part of one', '&arrival=M', 'kith_arrival=MM'],
+    ['with that of another cookie', '&arrival=M', 'x_kith_arrival=M'],
+  ])('does not count %s', (_what, arrival, cookie) => {
+    jar.cookie = cookie;
+    expect(at('#login=juliet%40kith.example&code=A' + arrival)).toEqual([undefined, [[null, '', '/']]]);
+    expect(jar.cookie).toBe(cookie);
   });
 });
 

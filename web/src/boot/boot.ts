@@ -19,7 +19,7 @@ export interface Booted {
  * behind, with session at 'loading'. Rejects where the browser keeps nothing (no IndexedDB).
  */
 export async function createApp(): Promise<Booted> {
-  const code = takeCode(location, history);
+  const code = takeCode(location, history, document);
   const profile = await Profile.open();
   const info = await serverInfo(profile);
   const app = new KithApp(browserEnv(info), profile);
@@ -31,15 +31,26 @@ export async function createApp(): Promise<Booted> {
   return { app, version: info.version, arrived: code !== undefined, opened };
 }
 
-/** The one-time code of a sign-up, #login=<address>&code=<code>; it leaves the address bar and the history at once. */
-export function takeCode(at: Pick<Location, 'hash' | 'pathname' | 'search'>, past: Pick<History, 'replaceState'>): Code | undefined {
+/**
+ * The one-time code of a sign-up, #login=<address>&code=<code>&arrival=<mark>; it leaves the address bar and the history
+ * at once. It counts only in the browser that signed up, which has the mark in a cookie: whoever made an account could
+ * else lead somebody into it, who would write there without knowing whose it is.
+ */
+export function takeCode(
+  at: Pick<Location, 'hash' | 'pathname' | 'search'>, past: Pick<History, 'replaceState'>, jar: { cookie: string },
+): Code | undefined {
   const values = new URLSearchParams(at.hash.slice(1));
   const address = values.get('login') ?? '';
   const code = values.get('code') ?? '';
   if (code === '') return undefined;
   past.replaceState(null, '', at.pathname + at.search);
-  return address === '' ? undefined : { address, code };
+  const arrival = values.get('arrival') ?? '';
+  const ours = arrival !== '' && jar.cookie.split('; ').includes(`${ARRIVAL}=${arrival}`);
+  if (ours) jar.cookie = `${ARRIVAL}=; path=/; max-age=0; samesite=strict`;
+  return address === '' || !ours ? undefined : { address, code };
 }
+
+const ARRIVAL = 'kith_arrival'; // the cookie's name; see the server's internal/portal
 
 async function serverInfo(profile: Profile): Promise<ServerInfo> {
   const kept = await profile.get('server');

@@ -267,8 +267,8 @@ export class KithApp implements App {
     return this.inside.store;
   }
 
-  async changePassword(next: string): Promise<void> {
-    await this.tabs.run('changePassword', next);
+  async changePassword(current: string, next: string): Promise<void> {
+    await this.tabs.run('changePassword', current, next);
   }
 
   reconnect(): void {
@@ -326,8 +326,8 @@ export class KithApp implements App {
     if (this.inside) this.tabs.look(look);
   }
 
-  async addContact(address: string, name: string): Promise<void> {
-    await this.tabs.run('addContact', address, name);
+  async addContact(address: string, name: string, token = ''): Promise<void> {
+    await this.tabs.run('addContact', address, name, token);
   }
 
   async answer(address: string, accept: boolean): Promise<void> {

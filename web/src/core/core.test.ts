@@ -7,6 +7,7 @@ import { Profile } from '../store/profile';
 import { FakeServer } from '../stream/testing/server';
 import { attr, child, childText, type Element, x } from '../xml/element';
 import { parse } from '../xml/parse';
+import { serialize } from '../xml/serialize';
 import { type Code, KithApp } from './app';
 import { FakeBrowser, type FakeTab } from './testing/env';
 import type { Message, Session } from './view';
@@ -196,10 +197,13 @@ describe('log-in', () => {
 
   it('survives a new password', async () => {
     const app = await signedIn();
-    await expect(app.changePassword('short')).rejects.toMatchObject({ reason: 'weak-password' });
-    await expect(app.changePassword('my name is Juliet')).rejects.toMatchObject({ reason: 'weak-password' });
+    const now = server.accounts.get('juliet')?.password ?? '';
+    await expect(app.changePassword(now, 'short')).rejects.toMatchObject({ reason: 'weak-password' });
+    await expect(app.changePassword(now, 'my name is Juliet')).rejects.toMatchObject({ reason: 'weak-password' });
+    await expect(app.changePassword('', 'a much better secret')).rejects.toMatchObject({ reason: 'current-password' });
+    await expect(app.changePassword('not it', 'a much better secret')).rejects.toMatchObject({ reason: 'current-password' });
     server.tries.length = 0;
-    await app.changePassword('a much better secret');
+    await app.changePassword(now, 'a much better secret');
     await until(() => server.tries.length > 0 && app.connection.value === 'online');
     expect(server.tries).toEqual(['SCRAM-SHA-256']);
     expect(server.accounts.get('juliet')?.tokens.size).toBe(1);
@@ -475,6 +479,16 @@ describe('contacts', () => {
     session?.deliver(parse(`<iq xmlns="${C}" type="set" id="evil" from="mallory@kith.example"><query xmlns="jabber:iq:roster"><item jid="mallory@kith.example" subscription="both"/></query></iq>`));
     await until(() => server.received.some((el) => attr(el, 'id') === 'evil'));
     expect(app.contacts.value).toHaveLength(1);
+  });
+
+  it('are asked by their invitation, and may ask back', async () => {
+    server.add('benvolio');
+    const app = await signedIn();
+    await app.addContact('benvolio@kith.example', '', 'TOKEN');
+    const sent = (): string[] => server.received.filter((el) => el.name === 'presence' && attr(el, 'to') === 'benvolio@kith.example').map((el) => serialize(el));
+    await until(() => sent().length === 2);
+    expect(sent()[0]).toContain('type="subscribed"');
+    expect(sent()[1]).toMatch(/type="subscribe".*<preauth xmlns="urn:xmpp:pars:0" token="TOKEN"\/>/u);
   });
 
   it('are invited by a link', async () => {

@@ -29,6 +29,10 @@ const STEADY = 10_000; // ms a connection lasts that counts as a good one
 const RECENT = 30 * 60_000; // ms since they wrote, for which they are told that we type
 const PAUSE = 15_000; // ms without a keystroke that end the typing
 const BREATH = 400; // ms in which the message may follow that ends the typing by itself
+/** What a refused new password means (XEP-0077 §3.3). */
+const PASSWORD_REASONS: Readonly<Record<string, Reason>> = {
+  'not-acceptable': 'weak-password', 'bad-request': 'weak-password', 'not-authorized': 'current-password', 'resource-constraint': 'slow-down',
+};
 const MIN_PASSWORD = 10; // characters; the server has the last word
 
 export interface Hooks {
@@ -267,13 +271,14 @@ export class Engine implements Omit<Commands, 'logOut'> {
     this.stream?.send(stateMessage(chat, state));
   }
 
-  async changePassword(next: string): Promise<void> {
+  async changePassword(current: string, next: string): Promise<void> {
     const name = local(this.address);
     if ([...next].length < MIN_PASSWORD || (name.length > 2 && next.toLowerCase().includes(name))) throw new CommandError('weak-password');
-    await this.query({ 'not-acceptable': 'weak-password', 'bad-request': 'weak-password' }, async (stream) => {
+    if (current === '') throw new CommandError('current-password');
+    await this.query(PASSWORD_REASONS, async (stream) => {
       this.password = next; // even if the answer gets lost
       try {
-        await stream.request('set', domain(this.address), newPassword(name, next));
+        await stream.request('set', domain(this.address), newPassword(name, current, next));
       } catch (e) {
         if (e instanceof StanzaError) this.password = undefined;
         throw e;
@@ -282,7 +287,7 @@ export class Engine implements Omit<Commands, 'logOut'> {
     });
   }
 
-  async addContact(typed: string, name: string): Promise<void> {
+  async addContact(typed: string, name: string, token: string): Promise<void> {
     const address = readAddress(typed, this.env.domain);
     if (address === '') throw new CommandError('bad-address');
     if (address === this.address) throw new CommandError('own-address');
@@ -290,7 +295,8 @@ export class Engine implements Omit<Commands, 'logOut'> {
       const known = this.people.get(address);
       await stream.request('set', '', roster.set({ address, name: name.trim(), groups: known?.groups ?? [] }));
       if ((await this.store.requests()).some((r) => r.address === address)) await this.agree(stream, address);
-      stream.send(presence.subscription('subscribe', address));
+      else if (token !== '') stream.send(presence.subscription('subscribed', address)); // XEP-0379 §3.4: they will ask back
+      stream.send(token === '' ? presence.subscription('subscribe', address) : presence.invited(address, token));
     });
   }
 

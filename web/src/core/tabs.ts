@@ -32,10 +32,10 @@ export interface Look {
 /** The commands that need the connection, with their arguments as plain values. */
 export interface Commands {
   logOut(): Promise<void>;
-  changePassword(next: string): Promise<void>;
+  changePassword(current: string, next: string): Promise<void>;
   reconnect(): Promise<void>;
   typing(chat: string, now: boolean): Promise<void>;
-  addContact(address: string, name: string): Promise<void>;
+  addContact(address: string, name: string, token: string): Promise<void>;
   answer(address: string, accept: boolean): Promise<void>;
   rename(address: string, name: string): Promise<void>;
   remove(address: string): Promise<void>;

@@ -77,7 +77,7 @@ export interface Timeline {
 /** A command that fails rejects with a CommandError, whose reason the screen turns into a sentence. */
 export type Reason =
   | 'wrong-password' | 'unknown-domain' | 'unreachable' | 'slow-down' | 'disabled' // log in
-  | 'bad-address' | 'own-address' | 'weak-password' | 'refused' | 'offline' | 'timeout' | 'server' | 'code-used';
+  | 'bad-address' | 'own-address' | 'weak-password' | 'current-password' | 'refused' | 'offline' | 'timeout' | 'server' | 'code-used';
 
 export class CommandError extends Error {
   constructor(readonly reason: Reason, detail = '') {
@@ -99,7 +99,7 @@ export interface App {
   logIn(address: string, password: string): Promise<void>;
   /** Forgets this account on this device: token, contacts, history. */
   logOut(): Promise<void>;
-  changePassword(next: string): Promise<void>;
+  changePassword(current: string, next: string): Promise<void>;
   /** Retries now instead of when the back-off ends. */
   reconnect(): void;
 
@@ -111,7 +111,8 @@ export interface App {
   /** The person sees this chat now (visible and focused); '' when none. Marks read, stops notifications for it. */
   look(chat: string): void;
 
-  addContact(address: string, name: string): Promise<void>;
+  /** token is that of an invitation by which we came to the address: then they need not answer. */
+  addContact(address: string, name: string, token?: string): Promise<void>;
   answer(address: string, accept: boolean): Promise<void>;
   rename(address: string, name: string): Promise<void>;
   remove(address: string): Promise<void>;

@@ -312,6 +312,14 @@ describe('somebody who came by an invitation and has an account', () => {
     expect(s.all('dialog')).toEqual([]);
   });
 
+  test('takes the invitation along', async () => {
+    const app = world(still);
+    const s = await open(app, at + '&token=A-b_1');
+    expect(s.find('dialog').textContent).toContain('right away');
+    await s.click('dialog .main');
+    expect(app.calls).toContain('addContact sam@example.com  A-b_1');
+  });
+
   test('may say no', async () => {
     const app = world(still);
     const s = await open(app, at);
@@ -352,12 +360,21 @@ describe('settings', () => {
     const app = world(still);
     const s = await open(app, '/settings');
     await s.click('button', 'Change the password');
-    await s.type('dialog input[name=""], dialog .field input', 'short');
+    const now = 'dialog input[autocomplete=current-password]';
+    const next = 'dialog input[autocomplete=new-password]';
+    await s.type(now, 'wrong');
+    await s.type(next, 'short');
+    await s.submit('dialog form');
+    expect(s.find('dialog').textContent).toContain('This is not your password.');
+    expect(document.activeElement).toBe(s.find(now));
+    await s.type(now, 'right');
     await s.submit('dialog form');
     expect(s.find('dialog').textContent).toContain('too easy to guess');
-    await s.type('dialog .field input', 'correct horse battery staple');
+    expect(document.activeElement).toBe(s.find(next));
+    await s.type(next, 'correct horse battery staple');
     expect(s.find('dialog').textContent).toContain('How strong: good');
     await s.submit('dialog form');
+    expect(app.calls).toContain('changePassword right correct horse battery staple');
     expect(s.find('dialog').textContent).toContain('Your password has been changed.');
   });
 

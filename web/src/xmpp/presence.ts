@@ -4,6 +4,7 @@
 import { attr, childText, type Element, x } from '../xml/element';
 import { NS_CLIENT } from './ns';
 
+const NS_PARS = 'urn:xmpp:pars:0';
 const NS_NICK = 'http://jabber.org/protocol/nick'; // XEP-0172
 
 export type Availability = 'online' | 'away' | 'busy' | 'offline';
@@ -27,6 +28,11 @@ export function unavailable(): Element {
 /** RFC 6121 §3: ask, agree, refuse or take back. */
 export function subscription(type: 'subscribe' | 'subscribed' | 'unsubscribed', to: string): Element {
   return x(NS_CLIENT, 'presence', { type, to });
+}
+
+/** A request by the invitation of whoever is asked, so that they need not answer (XEP-0379 v0.3.3 §3.4). */
+export function invited(to: string, token: string): Element {
+  return x(NS_CLIENT, 'presence', { type: 'subscribe', to }, x(NS_PARS, 'preauth', { token }));
 }
 
 /** The kind of a presence stanza; 'other' for probes, errors and what is not known. */

@@ -3,7 +3,7 @@
 // A small server in memory for tests: enough of SASL2, Bind 2, FAST, acknowledgements, contacts and
 // messages to run the app against, and switches to make it misbehave. Not the measure of anything: the
 // measure is the real server.
-import { attr, child, childText, elements, type Element, text, x } from '../../xml/element';
+import { attr, child, children, childText, elements, type Element, text, x } from '../../xml/element';
 import { parse } from '../../xml/parse';
 import { serialize } from '../../xml/serialize';
 import { fromBase64, hmac, toBase64, utf8 } from '../bytes';
@@ -311,7 +311,10 @@ export class Connection {
         this.push(account, this.item(account, jid));
       }
     } else if (payload.ns === 'jabber:iq:register') {
-      account.password = childText(payload, 'jabber:iq:register', 'password') ?? '';
+      const form = child(payload, 'jabber:x:data', 'x');
+      const values = new Map(form ? children(form, 'jabber:x:data', 'field').map((f) => [attr(f, 'var'), childText(f, 'jabber:x:data', 'value') ?? '']) : []);
+      if (values.get('old_password') !== account.password) return this.deliver(bounce(el, 'modify', 'not-authorized'));
+      account.password = values.get('password') ?? '';
       account.tokens.clear();
       answer();
     } else if (payload.ns === 'http://jabber.org/protocol/commands') {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Somebody who has an account already opened an invitation and chose "I already have an account": the portal leads to
-// /#contact=ADDRESS. Whoever is logged in then, or logs in next, is asked whether to add that person. The address stays
-// in the address bar until there is an answer, so a reload does not lose it.
+// /#contact=ADDRESS&token=TOKEN. Whoever is logged in then, or logs in next, is asked whether to add that person. The
+// address stays in the address bar until there is an answer, so a reload does not lose it.
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import { t } from '../../i18n';
@@ -12,11 +12,14 @@ import { Dialog } from '../kit/dialog';
 import { go } from '../route';
 
 const proposed = signal('');
+let token = ''; // of the invitation; '' for none
 
 /** start reads the address bar, now and whenever its fragment changes. It returns what ends that. */
 export function start(): () => void {
   const read = (): void => {
-    proposed.value = new URLSearchParams(location.hash.slice(1)).get('contact')?.trim().toLowerCase() ?? '';
+    const values = new URLSearchParams(location.hash.slice(1));
+    token = values.get('token') ?? '';
+    proposed.value = values.get('contact')?.trim().toLowerCase() ?? '';
   };
   read();
   addEventListener('hashchange', read);
@@ -28,6 +31,7 @@ export function start(): () => void {
 
 function done(): void {
   history.replaceState(history.state, '', location.pathname + location.search);
+  token = '';
   proposed.value = '';
 }
 
@@ -56,7 +60,7 @@ function Question({ address }: { address: string }) {
     setBusy(true);
     setWrong('');
     try {
-      await app.addContact(address, '');
+      await app.addContact(address, '', token);
       done();
       go({ at: 'chat', address });
     } catch (error) {
@@ -67,7 +71,7 @@ function Question({ address }: { address: string }) {
   };
   return (
     <Dialog title={t('propose.title', { name: localpart(address) })} onClose={done}>
-      <p>{t('propose.text', { address })}</p>
+      <p>{t(token === '' ? 'propose.text' : 'propose.text.invited', { address })}</p>
       {wrong !== '' && <p class="wrong">{wrong}</p>}
       <div class="actions">
         <button type="button" class="button plain" onClick={done}>

@@ -2,6 +2,7 @@
 
 // Changing the password of the account.
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { CommandError } from '../../core/view';
 import { t } from '../../i18n';
 import { announce } from '../announce';
 import { sentence, useApp } from '../context';
@@ -15,27 +16,32 @@ export function Password({ onClose }: { onClose: () => void }) {
   const app = useApp();
   const session = app.session.value;
   const account = session.kind === 'in' ? session.address : '';
+  const [current, setCurrent] = useState('');
   const [next, setNext] = useState('');
   const [wrong, setWrong] = useState('');
+  const [wrongNow, setWrongNow] = useState(''); // with the present one
   const [busy, setBusy] = useState(false);
   const [done, setDone] = useState(false);
+  const first = useRef<HTMLInputElement>(null);
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.focus(), []);
+  useEffect(() => first.current?.focus(), []);
   const level = strength(next, account.split('@')[0] ?? '');
 
   const change = async (): Promise<void> => {
     if (busy) return;
     setWrong('');
+    setWrongNow('');
     setBusy(true);
     try {
-      await app.changePassword(next);
+      await app.changePassword(current, next);
       setDone(true);
       announce(t('settings.password.done'));
     } catch (error) {
+      const now = error instanceof CommandError && error.reason === 'current-password';
       setBusy(false);
-      setWrong(sentence(error));
+      (now ? setWrongNow : setWrong)(sentence(error));
       announce(sentence(error), true);
-      input.current?.focus();
+      (now ? first : input).current?.focus();
     }
   };
 
@@ -65,6 +71,16 @@ export function Password({ onClose }: { onClose: () => void }) {
       >
         {/* For password managers, which keep a password beside its name. */}
         <input type="text" class="hidden" name="username" autocomplete="username" value={account} readOnly tabIndex={-1} aria-hidden="true" />
+        <Field
+          label={t('settings.password.now')}
+          type="password"
+          fill="current-password"
+          value={current}
+          onText={setCurrent}
+          wrong={wrongNow}
+          inputRef={first}
+          required
+        />
         <Field
           label={t('settings.password.new')}
           type="password"

@@ -95,9 +95,10 @@ export class FakeApp implements App {
     this.session.value = { kind: 'out' };
   }
 
-  async changePassword(next: string): Promise<void> {
-    this.#called('changePassword', next);
+  async changePassword(current: string, next: string): Promise<void> {
+    this.#called('changePassword', current, next);
     await this.#wait();
+    if (current === 'wrong') throw new CommandError('current-password');
     if (next.length < 10) throw new CommandError('weak-password');
   }
 
@@ -155,8 +156,8 @@ export class FakeApp implements App {
     this.#markSeen();
   }
 
-  async addContact(address: string, name: string): Promise<void> {
-    this.#called('addContact', address, name);
+  async addContact(address: string, name: string, token = ''): Promise<void> {
+    this.#called('addContact', address, name, ...(token === '' ? [] : [token]));
     await this.#wait();
     if (!/^[^@\s]+@[^@\s]+\.[^@\s]+$/u.test(address)) throw new CommandError('bad-address');
     const session = this.session.value;
