@@ -131,6 +131,16 @@ async function open(server: FakeServer, name = 'juliet'): Promise<Opened> {
 const settle = (): Promise<void> => new Promise((done) => setTimeout(done, 20));
 
 describe('log-in', () => {
+  it.each([
+    [10_000, 10_000],
+    [0, 262_144],
+  ])('where the server says %d bytes, a stanza may have %d (XEP-0478 §3.1)', async (said, want) => {
+    const server = new FakeServer();
+    server.add('juliet');
+    server.maxBytes = said;
+    expect((await open(server)).stream.maxBytes).toBe(want);
+  });
+
   it('by password gets an address and a token; by token goes on', async () => {
     const server = new FakeServer();
     server.add('juliet');

@@ -12,6 +12,7 @@ import type { Dial, Socket } from '../socket';
 const C = 'jabber:client';
 const S2 = 'urn:xmpp:sasl:2';
 const FAST = 'urn:xmpp:fast:0';
+const LIMITS = 'urn:xmpp:stream-limits:0';
 const SM = 'urn:xmpp:sm:3';
 const ROSTER = 'jabber:iq:roster';
 const ERRORS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
@@ -41,6 +42,7 @@ export class FakeServer {
   readonly tries: string[] = []; // mechanisms of all log-ins
   reachable = true;
   lagging = false; // answers, but handles nothing yet
+  maxBytes = 0; // of a stanza, as it says (XEP-0478); 0: it says nothing
   silent = false; // takes stanzas and does not acknowledge or deliver them
   now = (): number => Date.now();
   private resources = 0;
@@ -277,7 +279,8 @@ export class Connection {
         token,
       ),
     );
-    this.write(x('http://etherx.jabber.org/streams', 'features'));
+    const max = this.server.maxBytes > 0 && x(LIMITS, 'limits', {}, x(LIMITS, 'max-bytes', {}, String(this.server.maxBytes)));
+    this.write(x('http://etherx.jabber.org/streams', 'features', {}, max));
   }
 
   private stanza(el: Element): void {
