@@ -156,7 +156,7 @@ func TestMiddle(t *testing.T) {
 		c.MustSend(t, `<auth xmlns="`+nsSASL+`" mechanism="SCRAM-SHA-256">`+b64("y,,n=juliet,r=abc")+`</auth>`)
 		c.MustExpect(t, `<failure xmlns="`+nsSASL+`"><not-authorized/><text>server-does-support-channel-binding</text></failure>`)
 		c.MustSend(t, `<auth xmlns="`+nsSASL+`" mechanism="SCRAM-SHA-256-PLUS">`+b64("p=tls-unique,,n=juliet,r=abc")+`</auth>`)
-		c.MustExpect(t, `<failure xmlns="`+nsSASL+`"><not-authorized/><text>unsupported-channel-binding-type</text></failure>`)
+		c.MustExpect(t, `<failure xmlns="`+nsSASL+`"><invalid-mechanism/><text>unsupported-channel-binding-type</text></failure>`)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // A Lookup finds the credentials of a name for the mechanism at hand.
@@ -92,7 +93,7 @@ func (s *scramServer) begin(ctx context.Context, message []byte) ([]byte, *Error
 	if bad != nil {
 		return nil, bad
 	}
-	if s.binding, bad = s.bind(first.gs2); bad != nil {
+	if s.binding, bad = s.bind(first.gs2, first.nonce); bad != nil {
 		return nil, bad
 	}
 	s.first = first
@@ -119,23 +120,32 @@ func (s *scramServer) begin(ctx context.Context, message []byte) ([]byte, *Error
 }
 
 // bind is RFC 5802 §6: it judges the client's flag, and returns what its "c" must be.
-func (s *scramServer) bind(h gs2Header) ([]byte, *Error) {
+func (s *scramServer) bind(h gs2Header, nonce string) ([]byte, *Error) {
 	switch {
 	case s.Plus && h.flag == 'p':
 		data, ok := s.Offer.Channel.Data(h.binding)
-		if !ok {
-			return nil, &Error{Condition: NotAuthorized, Text: "unsupported-channel-binding-type"}
+		if !ok { // no password was guessed at: RFC 6120 §6.5.7, which is not counted as a failure
+			return nil, &Error{Condition: InvalidMechanism, Text: "unsupported-channel-binding-type"}
 		}
 		return append([]byte(h.raw), data...), nil
 	case s.Plus:
 		return nil, malformed("a -PLUS mechanism without channel binding")
 	case h.flag == 'p':
 		return nil, malformed("channel binding without a -PLUS mechanism")
-	case h.flag == 'y' && s.Offer.binds():
+	case h.flag == 'y' && s.Offer.binds() && !ofSlixmpp(nonce):
 		// The client could, and saw no -PLUS mechanism: somebody took them out of what we offered.
 		return nil, &Error{Condition: NotAuthorized, Text: "server-does-support-channel-binding"}
 	}
 	return []byte(h.raw), nil
+}
+
+// ofSlixmpp reports whether a client's nonce is one of slixmpp's: the decimals of a random number, up to 19 of them.
+//
+// COMPAT(slixmpp < 1.8.5): it wants tls-unique, whatever was announced, and says "y" without -PLUS when that is refused:
+// it could not log in at all. Its nonce is signed with the password, so nobody in the middle can make the "y" of another
+// client pass for one of these. Drop it when Debian 12 is out of support.
+func ofSlixmpp(nonce string) bool {
+	return len(nonce) < 20 && strings.Trim(nonce, "0123456789") == ""
 }
 
 // finish checks the client's proof and answers with ours.
