@@ -47,6 +47,21 @@ func (f *fake) Connect(t testing.TB, account, resource string) *xmpptest.Client 
 	return c
 }
 
+// Dial implements xmpptest.Stage: there is one transport.
+func (f *fake) Dial(t testing.TB, transport string) *xmpptest.Client {
+	a, b := xmpptest.Pipe(0)
+	go f.serve(stream.NewTCP(a, stream.Options{From: domain}))
+	c, err := xmpptest.Reach(t.Context(), b, xmpptest.Options{Domain: domain})
+	if err != nil || transport != "" {
+		t.Fatalf("over %q: %v", transport, err)
+	}
+	t.Cleanup(c.Cut)
+	return c
+}
+
+// Password implements xmpptest.Stage.
+func (f *fake) Password(testing.TB, string) string { return password }
+
 func (f *fake) client(t testing.TB, o xmpptest.Options) *xmpptest.Client {
 	a, b := xmpptest.Pipe(0)
 	go f.serve(stream.NewTCP(a, stream.Options{From: domain}))

@@ -39,6 +39,13 @@ func TestPattern(t *testing.T) {
 		{"the same twice", `<message from="{who}" type="{who}"/>`, message, `/message@type is "chat", want "a@b"`, nil},
 		{"a child that fits before one that does not", `<message><x xmlns="urn:x" n="{n}">two</x></message>`, message, "",
 			xmpptest.Captures{"n": "2"}},
+		{"an attribute and a child that are not there", `<message id="(none)"><subject>(none)</subject></message>`, message, "", nil},
+		{"an attribute that is there", `<message type="(none)"/>`, message, `/message@type is "chat", want none`, nil},
+		{"a child that is there", `<message><body>(none)</body></message>`, message, "/message has a {jabber:client}body", nil},
+		{"another value than one", `<message type="(not normal)"><body>(not ho)</body></message>`, message, "", nil},
+		{"that value", `<message type="(not chat)"/>`, message, `/message@type is "chat"`, nil},
+		{"that text", `<message><body>(not hi)</body></message>`, message, `/message/body is "hi"`, nil},
+		{"another value than none", `<message id="(not 1)"/>`, message, "/message@id is missing", nil},
 		{"a stream error", `<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`,
 			`<error xmlns="http://etherx.jabber.org/streams"><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></error>`, "", nil},
 	}

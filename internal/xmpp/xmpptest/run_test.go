@@ -41,6 +41,14 @@ func TestPerformFails(t *testing.T) {
 		{"something after nothing", "romeo connects\n  <a/>", []string{"x.txt:1:", "nothing can follow"}},
 		{"no XML", "romeo sends:", []string{"x.txt:1:", "there is no XML"}},
 		{"no elements", "romeo receives in any order:", []string{"x.txt:1:", "there are no elements"}},
+		{"who did not dial", connects + "romeo/desk opens: to='kith.example'", []string{"x.txt:3: romeo/desk opens:", "only who dials"}},
+		{"a header that differs", "a dials\na opens: to='kith.example' version='1.0'\na receives a header: to='a'", []string{"x.txt:3:", "/header@to is missing"}},
+		{"no error", "a dials\na is opened\na ends its stream\na is disconnected: conflict", []string{"x.txt:4:", "<conflict", "got EOF"}},
+		{"the end of the stream instead of that of the connection", "a dials\na is opened\na ends its stream\na is cut off", []string{"x.txt:4:", "expected the end of the connection", "EOF"}},
+		{"other text", "a dials\na writes: <a>\na reads to the end: …<conflict…", []string{"x.txt:3:", "expected …<conflict…", "got <?xml"}},
+		{"a bad escape", `a dials
+a writes: \y`, []string{"x.txt:2:", "invalid syntax"}},
+		{"over what?", "a dials over", []string{"x.txt:1:", "cannot read"}},
 		{"half an element", "romeo receives in any order:\n  <a/>\n  <b", []string{"x.txt:1:", "pattern"}},
 	}
 	for _, test := range tests {
