@@ -134,8 +134,8 @@ func (l *login) read(n xmlstream.Node) (err error) {
 		return &sasl.Error{Condition: sasl.MalformedRequest, Text: "the user-agent's id is too long"}
 	}
 	l.fast, _ = n.Child(nsFast, "fast")
-	if count := l.fast; !count.IsZero() && count.HasAttr("count") {
-		if l.count, err = strconv.ParseInt(count.Attr("count"), 10, 32); err != nil || l.count < 0 { // XEP-0484 §3.4
+	if !l.fast.IsZero() && l.fast.HasAttr("count") {
+		if l.count, err = strconv.ParseInt(l.fast.Attr("count"), 10, 32); err != nil || l.count < 0 { // XEP-0484 §3.4
 			return &sasl.Error{Condition: sasl.MalformedRequest, Text: "the count is no number"}
 		}
 	}

@@ -23,7 +23,7 @@ const maxPins = 16
 //
 // What a handshake begins with is made for it and gone when the client's hello has come; what a connection keeps is
 // shared by all with the same certificate. No tickets are given, since in a resumed session no certificate is shown, and
-// one that was shown before may be another one (doc/decisions/010).
+// one that was shown before may be another one (doc/decisions/011).
 type handshakes struct {
 	base    *tls.Config
 	clients *x509.CertPool // who signs certificates of clients; nil: none are asked for
