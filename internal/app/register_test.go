@@ -147,6 +147,15 @@ func TestCreateAccount(t *testing.T) {
 	open()
 	answer("juliet", "0", failed("cancel", "conflict"))
 	answer("a b", "0", failed("modify", "not-acceptable"))
+	for action, want := range map[string]string{"next": "bad-action", "prev": "bad-action", "complete": "bad-payload", "dance": "malformed-action"} {
+		c.MustSend(t, `<iq type="set" id="2" to="kith.example"><command xmlns="http://jabber.org/protocol/commands" sessionid="`+c.Captures["session"]+
+			`" node="urn:xmpp:invite#create-account" action="`+action+`"/></iq>`)
+		c.MustExpect(t, `<iq type="error" id="2"><error type="modify"><bad-request xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><`+want+
+			` xmlns="http://jabber.org/protocol/commands"/></error></iq>`)
+	}
+	c.MustSend(t, `<iq type="set" id="2" to="kith.example"><command xmlns="http://jabber.org/protocol/commands" sessionid="`+c.Captures["session"]+
+		`" node="urn:xmpp:invite#invite"/></iq>`) // that of another command
+	c.MustExpect(t, failed("modify", "bad-request"))
 	answer("Romeo", "0", made) // the form can be sent again
 	token := uri("xmpp:romeo@kith.example")
 	answer("paris", "0", failed("modify", "bad-request")) // it is done

@@ -178,6 +178,87 @@ func TestName(t *testing.T) {
 	})
 }
 
+// The name of an open invitation is kept (XEP-0401 §6.2).
+func TestKeptNames(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		kept := func(name string, want int64) {
+			t.Helper()
+			var id int64
+			s.write(func(tx *db.Tx) (err error) {
+				id, err = s.KeptBy(tx, name)
+				return err
+			})
+			is, err := s.Kept(t.Context(), name)
+			if id != want || is != (want != 0) || err != nil {
+				t.Errorf("%q: kept by %d, %v, %v, want %d", name, id, is, err, want)
+			}
+		}
+		s.create(Request{}) // for whoever it is
+		first, token := s.create(Request{Name: "juliet"})
+		kept("juliet", first.ID)
+		kept("romeo", 0)
+		kept("", 0)
+		if _, _, err := s.tryCreate(Request{Name: "juliet"}); !errors.Is(err, ErrKept) {
+			t.Errorf("got %v, want %v", err, ErrKept)
+		}
+		s.expect(token, juliet, nil)
+		kept("juliet", 0)
+		second, _ := s.create(Request{Name: "juliet"})
+		s.write(func(tx *db.Tx) error { return s.Revoke(tx, second.ID) })
+		kept("juliet", 0)
+		third, _ := s.create(Request{Name: "juliet", TTL: time.Hour})
+		kept("juliet", third.ID)
+		s.clock = s.clock.Add(time.Hour)
+		kept("juliet", 0)
+	})
+}
+
+// Whether an invitation has expired is judged by when it was found good (XEP-0445 §4).
+func TestFoundGoodBefore(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		_, token := s.create(Request{TTL: time.Hour})
+		good := s.clock
+		s.clock = s.clock.Add(time.Hour)
+		s.expect(token, juliet, ErrExpired)
+		late := juliet
+		late.Since = s.clock
+		if _, err := s.redeem(token, late); !errors.Is(err, ErrExpired) {
+			t.Errorf("got %v, want %v", err, ErrExpired)
+		}
+		late.Since = good
+		if _, err := s.redeem(token, late); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.redeem(token, By{ID: romeo.ID, Name: romeo.Name, Since: good}); !errors.Is(err, ErrUsed) {
+			t.Errorf("got %v, want %v", err, ErrUsed)
+		}
+	})
+}
+
+// People of other servers use invitations as well; a use that fails changes nothing, so that its act may go on.
+func TestUsesOfOthers(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		made, token := s.create(Request{Uses: 3})
+		s.expect(token, By{Name: "romeo@elsewhere.example"}, nil)
+		s.expect(token, juliet, nil)
+		s.write(func(tx *db.Tx) error {
+			if _, err := s.Redeem(tx, token, juliet); !errors.Is(err, ErrUsed) {
+				t.Errorf("again: got %v, want %v", err, ErrUsed)
+			}
+			return nil
+		})
+		if i, err := s.Look(t.Context(), token); i.Uses != 2 || err != nil {
+			t.Errorf("%d uses, %v; want 2", i.Uses, err)
+		}
+		s.expect(token, By{Name: "mercutio@elsewhere.example"}, nil)
+		if users, err := s.UsedBy(t.Context(), made.ID); !cmp.Equal(users, []int64{1}) || err != nil {
+			t.Errorf("UsedBy: got %v, %v", users, err)
+		}
+		_, named := s.create(Request{Name: "juliet"})
+		s.expect(named, By{Name: "juliet@elsewhere.example"}, ErrName)
+	})
+}
+
 func TestRevoke(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		i, token := s.create(Request{})
@@ -325,6 +406,7 @@ func TestURI(t *testing.T) {
 		{Invite{Kind: Account}, "xmpp:kith.example?register;preauth=TOKEN"},
 		{Invite{Kind: Account, Name: "juliet"}, "xmpp:juliet@kith.example?register;preauth=TOKEN"},
 		{Invite{Kind: Contact, InviterName: "romeo"}, "xmpp:romeo@kith.example?roster;preauth=TOKEN;ibr=y"},
+		{Invite{Kind: Contact, InviterName: "romeo", Name: "juliet"}, "xmpp:juliet@kith.example?register;preauth=TOKEN"},
 		{Invite{Kind: Contact, InviterName: "jürgen+x"}, "xmpp:j%C3%BCrgen+x@kith.example?roster;preauth=TOKEN;ibr=y"},
 	} {
 		if got := tt.invite.URI("kith.example", "TOKEN"); got != tt.want {

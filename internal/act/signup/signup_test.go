@@ -4,7 +4,10 @@ package signup
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -175,4 +178,113 @@ func TestInviterWhoIsGone(t *testing.T) {
 		s.write(func(tx *db.Tx) error { return s.Accounts.Delete(tx, nurse.ID) })
 		s.do(Request{Name: "juliet", Token: token}, invite.ErrRevoked)
 	})
+}
+
+// An invitation counts as long as who made it could make one like it.
+func TestInviterWhoMayNoLonger(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		s.do(Request{Name: "admin", Role: account.Admin}, nil)
+		nurse := s.do(Request{Name: "nurse", Role: account.Admin}, nil).Account
+		admin := s.invite(invite.Request{Role: "admin", Inviter: nurse.ID, InviterName: nurse.Name, Uses: 5})
+		user := s.invite(invite.Request{Kind: invite.Contact, Inviter: nurse.ID, InviterName: nurse.Name, Uses: 5})
+		server := s.invite(invite.Request{Role: "admin", Uses: 5})
+		for i, c := range []struct {
+			role        account.Role
+			admin, user error
+		}{
+			{account.Admin, nil, nil}, {account.User, invite.ErrRevoked, nil},
+			{account.Limited, invite.ErrRevoked, invite.ErrRevoked}, {account.Admin, nil, nil},
+		} {
+			s.write(func(tx *db.Tx) error { return s.Accounts.SetRole(tx, nurse.ID, c.role) })
+			for _, x := range []struct {
+				name  string
+				token invite.Token
+				want  error
+			}{{"a", admin, c.admin}, {"u", user, c.user}, {"s", server, nil}} {
+				if _, err := s.Look(t.Context(), x.token); !errors.Is(err, x.want) {
+					t.Errorf("%s as %s: Look: got %v, want %v", x.name, c.role, err, x.want)
+				}
+				s.do(Request{Name: x.name + strconv.Itoa(i), Token: x.token}, x.want)
+			}
+		}
+	})
+}
+
+// A name that an invitation keeps is nobody else's (XEP-0401 §6.2).
+func TestKeptName(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		nurse := s.do(Request{Name: "nurse", Role: account.Admin}, nil).Account
+		open := s.invite(invite.Request{Uses: 5})
+		made := func(name string, want error) invite.Token {
+			t.Helper()
+			inv, token, err := s.Invite(t.Context(), invite.Request{Name: name, Role: "user", Inviter: nurse.ID, InviterName: nurse.Name})
+			if !errors.Is(err, want) || err == nil && inv.Name != "juliet" {
+				t.Errorf("%q: got %+v, %v, want %v", name, inv, err, want)
+			}
+			return token
+		}
+		token := made("Juliet", nil)
+		made("juliet", invite.ErrKept)
+		made("nurse", account.ErrTaken)
+		if _, _, err := s.Invite(t.Context(), invite.Request{Name: "a b", Role: "user"}); Refusal(err) == nil {
+			t.Errorf("a name that cannot be: %v", err)
+		}
+		s.do(Request{Name: "JULIET", Token: open}, account.ErrTaken)
+		s.do(Request{Name: "juliet", Role: account.User}, account.ErrTaken) // by the command line
+		s.do(Request{Name: "romeo", Token: token}, invite.ErrName)
+		s.do(Request{Name: "Juliet", Token: token}, nil)
+	})
+}
+
+func TestAccept(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		nurse := s.do(Request{Name: "nurse", Role: account.User}, nil).Account
+		juliet := s.do(Request{Name: "juliet", Role: account.User}, nil).Account
+		by := invite.By{ID: juliet.ID, Name: juliet.Name}
+		accept := func(inviter account.Account, by invite.By, token invite.Token, want bool) {
+			t.Helper()
+			s.write(func(tx *db.Tx) error {
+				ok, err := s.Accept(tx, inviter, by, token)
+				if ok != want {
+					t.Errorf("got %v, want %v", ok, want)
+				}
+				return err
+			})
+		}
+		token := s.invite(invite.Request{Kind: invite.Contact, Inviter: nurse.ID, InviterName: nurse.Name, Uses: 2})
+		accept(juliet, by, token, false) // it is not hers
+		accept(nurse, by, "x", false)
+		accept(nurse, by, s.invite(invite.Request{Inviter: nurse.ID, InviterName: nurse.Name}), false) // not to be a contact
+		accept(nurse, by, s.invite(invite.Request{Kind: invite.Contact, Inviter: nurse.ID, InviterName: nurse.Name, Name: "romeo"}), false)
+		accept(nurse, by, token, true)
+		accept(nurse, by, token, false)
+		accept(nurse, invite.By{Name: "mercutio@elsewhere.example"}, token, true)
+		accept(nurse, invite.By{Name: "tybalt@elsewhere.example"}, token, false)
+	})
+}
+
+// What is ours is not told, and everything else is, in words.
+func TestRefusal(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{nil, io.EOF, account.ErrLastAdmin} {
+		if se := Refusal(err); se != nil {
+			t.Errorf("%v is told as %v", err, se)
+		}
+	}
+	texts := map[string]bool{}
+	for _, err := range []error{
+		account.ErrTaken, invite.ErrName, invite.ErrUnknown, invite.ErrExpired, invite.ErrUsed, invite.ErrRevoked,
+		&account.NameError{Reason: account.NameEmpty}, &account.NameError{Reason: account.NameTooLong},
+		&account.NameError{Reason: account.NameCharacters}, &account.NameError{Reason: account.NameMixed},
+		&account.NameError{Reason: account.NameReserved},
+		&account.PasswordError{Reason: account.PasswordShort}, &account.PasswordError{Reason: account.PasswordLong},
+		&account.PasswordError{Reason: account.PasswordHasName}, &account.PasswordError{Reason: account.PasswordCharacters},
+	} {
+		se := Refusal(fmt.Errorf("sign up: %w", err))
+		if se == nil || se.Text == "" || texts[se.Text] {
+			t.Errorf("%v is told as %v", err, se)
+			continue
+		}
+		texts[se.Text] = true
+	}
 }

@@ -33,8 +33,9 @@ const (
 const (
 	// registrationTime is how long a client has for it, from when its user was given something to fill in.
 	registrationTime = 10 * time.Minute
-	// maxRefused is how many requests may be refused on one stream.
-	maxRefused = 10
+	// maxRefused is how many requests may be refused on one stream, and maxRequests how many there may be at all.
+	maxRefused  = 10
+	maxRequests = 50
 )
 
 // byInvitation is what people are told who come without an invitation.
@@ -49,11 +50,13 @@ type Registrar interface {
 
 // registration is how far a stream has come with it.
 type registration struct {
-	invite  invite.Invite // of token
-	token   invite.Token  // found good; "": none was
-	since   time.Time     // then
-	refused int
-	done    bool // there is an account
+	invite invite.Invite // of token
+	token  invite.Token  // found good; "": none was
+	since  time.Time     // then
+	asked  bool          // the fields were given out
+	done   bool          // there is an account
+
+	requests, refused int
 }
 
 func offerRegistration(c *conn, b *xmlstream.Builder) {
@@ -77,6 +80,9 @@ func register(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool
 	}
 	if c.registration == nil {
 		c.registration = &registration{}
+	}
+	if c.registration.requests++; c.registration.requests > maxRequests {
+		return false, &stream.Error{Condition: "policy-violation", Text: "too many requests"}
 	}
 	var answer xmlstream.Raw
 	if err == nil {
@@ -120,7 +126,10 @@ func (c *conn) register(ctx context.Context, st *stanza.Stanza, payload xmlstrea
 		return "", c.takeToken(ctx, payload.Attr("token"))
 	}
 	if st.Type == stanza.TypeGet {
-		c.patience(registrationTime)
+		if !c.registration.asked {
+			c.registration.asked = true
+			c.patience(registrationTime)
+		}
 		return c.registration.fields(c.srv.Domain.String()), nil
 	}
 	return "", c.makeAccount(ctx, payload)
@@ -140,8 +149,10 @@ func (c *conn) takeToken(ctx context.Context, text string) error {
 		return err
 	}
 	r := c.registration
+	if r.token == "" {
+		c.patience(registrationTime)
+	}
 	r.invite, r.token, r.since = inv, token, c.srv.Now()
-	c.patience(registrationTime)
 	return nil
 }
 

@@ -297,6 +297,17 @@ func TestRegistrationIsBounded(t *testing.T) {
 			w.ends(c, "policy-violation")
 		})
 	})
+	t.Run("requests", func(t *testing.T) {
+		perform(t, func(t *testing.T, w *world) {
+			c := w.client()
+			for range maxRequests {
+				c.MustSend(t, `<iq type="get" id="1"><query xmlns="jabber:iq:register"/></iq>`)
+				c.MustExpect(t, `<iq type="result" id="1"/>`)
+			}
+			c.MustSend(t, `<iq type="get" id="1"><query xmlns="jabber:iq:register"/></iq>`)
+			w.ends(c, "policy-violation")
+		})
+	})
 	t.Run("rate", func(t *testing.T) {
 		perform(t, func(t *testing.T, w *world) {
 			c := w.client()
@@ -330,6 +341,13 @@ func TestRegistrationIsBounded(t *testing.T) {
 			c.MustSend(t, preauthGood)
 			c.MustExpect(t, `<iq type="result" id="pre"/>`)
 			ends(c, registrationTime)
+			c = w.client()
+			for range 3 { // who asks again gets no more time
+				c.MustSend(t, `<iq type="get" id="1"><query xmlns="jabber:iq:register"/></iq>`)
+				c.MustExpect(t, `<iq type="result" id="1"/>`)
+				time.Sleep(registrationTime / 4)
+			}
+			ends(c, registrationTime/4)
 			c = w.client()
 			c.MustSend(t, preauthGood)
 			c.MustExpect(t, `<iq type="result" id="pre"/>`)
