@@ -20,8 +20,8 @@ const (
 )
 
 // Close ends the stream: it sends the stream error e if that is not nil (RFC 6120 §4.9), our end, then waits for the
-// peer's, and closes the connection (RFC 6120 §4.4). A write in progress is finished first. What the peer cannot
-// take within five seconds is not sent, and a peer that does not end its stream within that time is cut.
+// peer's, and closes the connection (RFC 6120 §4.4, XEP-0190 v1.1 §2). A write in progress is finished first. What the
+// peer cannot take within five seconds is not sent, and a peer that does not end its stream within that time is cut.
 //
 // If a Read is in progress elsewhere, that one does the waiting and Close returns when our end is sent; else Close
 // waits, and drops what still comes in. So a reader that stops reading calls Close, or Cut, whatever the error was.
