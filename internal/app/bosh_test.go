@@ -107,6 +107,16 @@ func (c *boshClient) await(space, local, payload string) xmlstream.Node {
 // login authenticates with SASL, begins a new stream and binds a resource.
 func (c *boshClient) login(name, resource string) {
 	c.t.Helper()
+	c.authenticate(name)
+	iq := c.await(xmlstream.NSClient, "iq", `<iq xmlns="jabber:client" type="set" id="bind"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><resource>`+resource+`</resource></bind></iq>`)
+	if iq.Attr("type") != "result" {
+		c.t.Fatalf("bind: %s", iq.Raw())
+	}
+}
+
+// authenticate authenticates with SASL and begins a new stream.
+func (c *boshClient) authenticate(name string) {
+	c.t.Helper()
 	c.await(xmlstream.NSStreams, "features", "")
 	x, err := sasl.NewSCRAMClient(sasl.SHA256, name, password, "")
 	if err != nil {
@@ -119,10 +129,6 @@ func (c *boshClient) login(name, resource string) {
 	features := c.await(xmlstream.NSStreams, "features", "")
 	if _, ok := features.Child("urn:ietf:params:xml:ns:xmpp-bind", "bind"); !ok {
 		c.t.Fatalf("no binding offered: %s", features.Raw())
-	}
-	iq := c.await(xmlstream.NSClient, "iq", `<iq xmlns="jabber:client" type="set" id="bind"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><resource>`+resource+`</resource></bind></iq>`)
-	if iq.Attr("type") != "result" {
-		c.t.Fatalf("bind: %s", iq.Raw())
 	}
 }
 

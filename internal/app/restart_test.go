@@ -13,10 +13,14 @@ import (
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/config"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 	"github.com/kith-im/kith/internal/xmpp/xmpptest"
 )
 
-const enable = `<enable xmlns="urn:xmpp:sm:3" resume="true"/>`
+const (
+	nsSM   = "urn:xmpp:sm:3"
+	enable = `<enable xmlns="` + nsSM + `" resume="true"/>`
+)
 
 // resumable makes a client that has logged in one that may resume, and is available.
 func resumable(t *testing.T, c *xmpptest.Client) *xmpptest.Client {
@@ -249,4 +253,65 @@ func crashed(t *testing.T, s *testServer) config.Config {
 		must(t, os.WriteFile(filepath.Join(c.Data, f.Name()), b, 0o600))
 	}
 	return c
+}
+
+// A session by BOSH goes on as any other: after a restart, and when the client stays away for too long.
+func TestRestartByBOSH(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.befriend(t, s.user(t, "juliet", account.User), s.user(t, "romeo", account.User))
+	c := s.dialBOSH(t)
+	c.login("juliet", "balcony")
+	enabled := c.await(nsSM, "enabled", enable)
+	c.await(xmlstream.NSClient, "presence", `<presence xmlns="jabber:client"/>`)
+	s.stop()
+
+	s = startOn(t, s.config)
+	romeo := s.available(t, "romeo", password, "orchard", "juliet@kith.example/balcony")
+	romeo.MustSend(t, chat("juliet", 1))
+	romeo.MustExpectNothing(t)
+	c = s.dialBOSH(t)
+	c.authenticate("juliet")
+	resumed := c.await(nsSM, "resumed", `<resume xmlns="`+nsSM+`" previd="`+enabled.Attr("id")+`" h="1"/>`)
+	if resumed.Attr("h") != "1" {
+		t.Errorf("got %s", resumed.Raw())
+	}
+	if m := c.await(xmlstream.NSClient, "message", ""); m.Attr("id") != "1" {
+		t.Errorf("got %s", m.Raw())
+	}
+	romeo.MustExpectNothing(t)
+}
+
+// When the server dies after sessions were restored, and before their clients came, these hear how far they had come,
+// and what they had not got comes to them anew: nothing is lost, and nothing comes to two.
+func TestCrashAfterRestart(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.befriend(t, s.user(t, "juliet", account.User), s.user(t, "romeo", account.User))
+	juliet := resumable(t, s.login(t, "juliet", password, "balcony"))
+	romeo := resumable(t, s.login(t, "romeo", password, "orchard"))
+	romeo.MustSend(t, chat("juliet", 1)+chat("juliet", 2))
+	must(t, romeo.Sync(t.Context()))
+	romeo.Close()
+	s.stop()
+	s = startOn(t, s.config)
+	romeo = s.login(t, "romeo", password, "orchard")
+	romeo.MustSend(t, chat("juliet", 3)) // recorded, and never written to her
+	must(t, romeo.Sync(t.Context()))
+
+	s = startOn(t, crashed(t, s))
+	c := s.dial(t)
+	must(t, c.Authenticate(t.Context(), "juliet", password, sasl.SCRAMSHA256))
+	c.Adopt(juliet)
+	c.MustSend(t, c.ResumeRequest())
+	n := c.MustExpect(t, `<failed xmlns="urn:xmpp:sm:3"><item-not-found xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></failed>`)
+	if n.Attr("h") != "1" {
+		t.Errorf("got %s, want h=1", n.Raw())
+	}
+	must(t, c.Bind(t.Context(), "balcony"))
+	c.MustSend(t, `<presence/>`)
+	for i := 1; i <= 3; i++ {
+		await(t, c, fmt.Sprintf(`<message id="%d"><delay xmlns="urn:xmpp:delay"/></message>`, i))
+	}
+	c.MustExpectNothing(t)
 }
