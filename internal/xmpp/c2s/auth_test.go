@@ -233,3 +233,20 @@ func TestNoInitialResponse(t *testing.T) {
 		}
 	})
 }
+
+func FuzzDecode(f *testing.F) {
+	f.Add("biwsbj1qdWxpZXQ=")
+	f.Add(" = ")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, profile := range []string{nsSASL, nsSASL2} {
+			b, err := decode(profile, s)
+			if err != nil {
+				continue
+			}
+			// What was read is written in one way only, so nothing can be hidden in it.
+			if got := strings.Trim(s, " \t\r\n"); got != encode(profile, b) && !(got == "" && len(b) == 0) {
+				t.Fatalf("%q read as %q in %s", s, b, profile)
+			}
+		}
+	})
+}
