@@ -40,7 +40,7 @@ func TestSettings(t *testing.T) {
 	err := d.Write(t.Context(), func(tx *Tx) error {
 		check("writer", tx, map[string]string{
 			"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "page_size": "4096",
-			"wal_autocheckpoint": "0", "journal_size_limit": "16777216", "busy_timeout": "10000", "query_only": "0",
+			"wal_autocheckpoint": "0", "journal_size_limit": "67108864", "busy_timeout": "10000", "query_only": "0",
 		})
 		return nil
 	})

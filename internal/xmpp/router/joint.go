@@ -109,7 +109,7 @@ func (t *turn) commitBoth(j *job, writes []write) {
 			return err
 		}
 		in.failed = false
-		return act(tx, writes) // last, as it would be alone (db.Tx.Ending)
+		return act(tx, writes) // last, for what counts at the end (db.Tx.AtEnd)
 	}, func(err error) {
 		defer t.r.working.done()
 		in.turn.answered(in.job, err)
