@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package examples
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/kith-im/kith/test/kith"
+)
+
+// The one account that the examples are played with.
+const user, password = "user", "a pencil and a rubber"
+
+// server is what play.mjs is told of the server.
+type server struct {
+	Host        string `json:"host"`
+	Port        int    `json:"port"`
+	Domain      string `json:"domain"`
+	Certificate string `json:"certificate"`
+	User        string `json:"user"`
+	Password    string `json:"password"`
+}
+
+// TestExamples plays each specification against a server for the domain that its examples have.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	node := kith.Need(t, "node")
+	binary := kith.Build(t)
+	for file, domain := range map[string]string{
+		"xep-0386.txt": "example.com",
+		"xep-0388.txt": "example.org",
+		"xep-0480.txt": "example.org",
+		"xep-0484.txt": "example.com",
+	} {
+		t.Run(strings.TrimSuffix(file, ".txt"), func(t *testing.T) {
+			t.Parallel()
+			env := []string{"KITH_DOMAIN=" + domain, "KITH_DATA=" + t.TempDir()}
+			t.Run("prepare", func(t *testing.T) { // a server of its own, gone when the other starts
+				binary.Start(t, env...).AddUser(t, user, password)
+			})
+			data := strings.TrimPrefix(env[1], "KITH_DATA=")
+			if file == "xep-0480.txt" {
+				keepOldest(t, data)
+			}
+			s := binary.Start(t, env...)
+			c := exec.CommandContext(t.Context(), node, "play.mjs", file)
+			c.Env = append(os.Environ(), "KITH_SERVER="+about(t, s, domain, data))
+			out, err := c.Output()
+			if err != nil {
+				problem := ""
+				if e, ok := errors.AsType[*exec.ExitError](err); ok {
+					problem = string(e.Stderr)
+				}
+				t.Fatalf("play %s: %v\n%s", file, err, problem)
+			}
+			report(t, string(out))
+		})
+	}
+}
+
+// about tells the player where the server is.
+func about(t *testing.T, s *kith.Server, domain, data string) string {
+	t.Helper()
+	host, port, err := net.SplitHostPort(s.ClientsTLS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, err := json.Marshal(server{host, n, domain, filepath.Join(data, "self-signed.crt"), user, password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(told)
+}
+
+// keepOldest leaves the account with keys for SCRAM-SHA-1 only, as one that came from an older server: what there is to
+// upgrade in the examples.
+func keepOldest(t *testing.T, data string) {
+	t.Helper()
+	d, err := sql.Open("sqlite", filepath.Join(data, "kith.db"))
+	if err == nil {
+		_, err = d.ExecContext(t.Context(), "DELETE FROM account_credential WHERE hash <> 'SHA-1'")
+		err = errors.Join(err, d.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// report makes a test of each line of the player's.
+func report(t *testing.T, out string) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) < 2 {
+		t.Fatalf("nothing was played: %q", out)
+	}
+	for _, line := range lines {
+		f := strings.SplitN(line, "\t", 3)
+		if len(f) < 2 {
+			t.Errorf("what does that mean: %q", line)
+			continue
+		}
+		t.Run(f[1], func(t *testing.T) {
+			switch f[0] {
+			case "ok":
+			case "none":
+				t.Logf("not played: %s", f[2])
+			default:
+				t.Error(f[len(f)-1])
+			}
+		})
+	}
+}
+
+// TestFiles holds that no file is forgotten.
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("xep-*.txt")
+	if err != nil || len(files) != 4 {
+		t.Errorf("there are %q, and TestExamples plays four (%v)", files, err)
+	}
+}
