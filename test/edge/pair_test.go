@@ -153,12 +153,14 @@ func (p *pair) check(t *testing.T, attack string, calm time.Duration) {
 	t.Helper()
 	m, n := p.median(t)
 	t.Logf("%s: median latency %v of %d messages", attack, m, n)
-	allowed := 2 * calm
 	if !long() {
-		allowed += 20 * time.Millisecond
+		calm += 10 * time.Millisecond
 	}
-	if m > allowed {
-		t.Errorf("%s: the bystanders' median latency is %v, and was %v", attack, m, calm)
+	if m > 2*calm {
+		calm = max(calm, p.quiet(t)) // the machine may have got more to do since
+	}
+	if m > 2*calm {
+		t.Errorf("%s: the bystanders' median latency was %v, and is %v otherwise", attack, m, calm)
 	}
 }
 
