@@ -335,17 +335,20 @@ func (w *World) BindWith(full, client string, c session.Credit) *Device {
 	}
 	w.ids++
 	d := &Device{JID: j, w: w, wire: &wire{}}
-	d.session = session.New(fmt.Sprint("s", w.ids), j, client, d.wire, c, func(*session.Kick) {
-		if !d.deaf {
-			d.Leave()
-		}
-	})
+	d.session = session.New(fmt.Sprint("s", w.ids), j, client, d.wire, c, d.kicked)
 	r := w.Routers[(w.home(j.Bare())+1)%len(w.Routers)]
 	if d.binding, err = r.Bind(context.Background(), d.session); err != nil {
 		w.T.Fatalf("bind %s: %v", full, err)
 	}
 	d.session.Start()
 	return d
+}
+
+// kicked is what the client does that the server ends.
+func (d *Device) kicked(*session.Kick) {
+	if !d.deaf {
+		d.Leave()
+	}
 }
 
 // Come binds a device and makes it available with a priority.
@@ -360,6 +363,41 @@ func (w *World) Come(full string, priority int) *Device {
 
 // Manage turns on stream management: from then on the device has taken what Ack says.
 func (d *Device) Manage() { d.session.Enable("") }
+
+// Resumable is Manage for a device that may Sleep and Resume.
+func (d *Device) Resumable() { d.session.EnableResumption("", session.KeyOf(d.session.ID)) }
+
+// Count is what the store would tell its client after a crash; false where it knows nothing.
+func (d *Device) Count() (h uint32, ok bool) {
+	d.w.T.Helper()
+	h, ok, err := d.w.Sleepers.Count(context.Background(), session.KeyOf(d.session.ID), d.w.Account(d.JID.Local()))
+	if err != nil {
+		d.w.T.Fatal(err)
+	}
+	return h, ok
+}
+
+// Sleep takes the device's connection away. It fails the test where the session may not sleep.
+func (d *Device) Sleep() {
+	d.w.T.Helper()
+	if !d.session.Detach(d.kicked) {
+		d.w.T.Fatalf("%v does not sleep", d.JID)
+	}
+	d.binding.Sleeps()
+}
+
+// Resume gives it another one, on which it says to have taken h stanzas; it reports whether the session goes on.
+func (d *Device) Resume(h uint32) bool {
+	d.w.T.Helper()
+	x := &wire{}
+	if err := d.session.Attach(x, h, d.kicked); err != nil {
+		return false
+	}
+	d.wire = x
+	d.binding.Wakes()
+	d.session.Start()
+	return true
+}
 
 // Ack acknowledges stanzas up to the h-th.
 func (d *Device) Ack(h uint32) {
