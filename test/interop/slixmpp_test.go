@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -38,12 +39,16 @@ func testSlixmpp(t *testing.T, binary kith.Binary) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			play(t, s, name, accounts, nil)
+			play(t, s, "slixmpp/"+name, accounts, nil)
 		})
 	}
 	t.Run("web", func(t *testing.T) {
 		t.Parallel()
 		testSlixmppWithWeb(t, s)
+	})
+	t.Run("resume", func(t *testing.T) {
+		t.Parallel()
+		testResume(t, binary, "slixmpp/resume")
 	})
 }
 
@@ -56,7 +61,10 @@ func testSlixmppWithWeb(t *testing.T, s *kith.Server) {
 	done := make(chan struct{})
 	go func() { // ends with the play, which is waited for below
 		defer close(done)
-		play(t, s, "web", nil, func(cue string) { cues <- cue })
+		play(t, s, "slixmpp/web", nil, func(cue string) string {
+			cues <- cue
+			return ""
+		})
 	}()
 	defer func() { <-done }()
 
@@ -100,14 +108,29 @@ func makeAccounts(t *testing.T, s *kith.Server, play string, accounts []string) 
 	}
 }
 
-// play makes accounts, runs a play of the folder slixmpp and reports each of its checks. At a cue it calls on.
-func play(t *testing.T, s *kith.Server, name string, accounts []string, on func(cue string)) {
+// play makes accounts, runs a play in Python and reports each of its checks. At a cue it calls on, and tells the play
+// what that returns. The file is without its extension; the play is called as that is.
+func play(t *testing.T, s *kith.Server, file string, accounts []string, on func(cue string) string) {
 	t.Helper()
+	name := filepath.Base(file)
 	makeAccounts(t, s, name, accounts)
 	ctx, cancel := context.WithTimeout(t.Context(), playTime)
 	defer cancel()
-	c := exec.CommandContext(ctx, python, filepath.Join("slixmpp", name+".py"), settings(t, s, name))
-	c.Env = append(c.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+	c := exec.CommandContext(ctx, python, file+".py", settings(t, s, name))
+	c.Env = append(c.Environ(), "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH=python")
+	answers, err := c.StdinPipe()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	follow(t, c, func(cue string) {
+		_, _ = fmt.Fprintln(answers, on(cue)) // not every play wants to know
+	})
+}
+
+// follow runs a play, which prints a line of JSON for each check and each cue, and reports its checks.
+func follow(t *testing.T, c *exec.Cmd, on func(cue string)) {
+	t.Helper()
 	var problems bytes.Buffer
 	c.Stderr = &problems
 	out, err := c.StdoutPipe()
@@ -148,12 +171,12 @@ func play(t *testing.T, s *kith.Server, name string, accounts []string, on func(
 	}
 }
 
-// settings tells a play where the server is, see slixmpp/peer.py.
+// settings tells a play where the server is, see slixmpp/peer.py and xmppjs/login.mjs.
 func settings(t *testing.T, s *kith.Server, play string) string {
 	t.Helper()
 	b, err := json.Marshal(map[string]any{
 		"host": kith.Domain, "clients": port(t, s.Clients), "clients_tls": port(t, s.ClientsTLS),
-		"ca": s.Certificate(), "password": password, "prefix": play + "-",
+		"web": s.Web, "ca": s.Certificate(), "password": password, "prefix": play + "-",
 	})
 	if err != nil {
 		t.Error(err)

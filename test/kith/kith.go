@@ -71,7 +71,7 @@ func (b Binary) Start(t testing.TB, more ...string) *Server {
 	t.Helper()
 	web := freePort(t)
 	dir := t.TempDir()
-	s := &Server{Dir: dir, Web: fmt.Sprintf("http://localhost:%d", web), binary: b, done: make(chan struct{})}
+	s := &Server{Dir: dir, Web: fmt.Sprintf("http://localhost:%d", web), binary: b}
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "KITH_") {
 			s.env = append(s.env, v)
@@ -82,20 +82,36 @@ func (b Binary) Start(t testing.TB, more ...string) *Server {
 		"KITH_LISTEN_CLIENTS_TLS=127.0.0.1:0", "KITH_ACCOUNTS_ITERATIONS=4096")
 	s.env = append(s.env, more...)
 
-	s.cmd = exec.Command(string(b), "serve") // not by context: it is stopped, not killed
-	s.cmd.Dir, s.cmd.Env, s.cmd.Stderr = dir, s.env, &s.log
-	out, err := s.cmd.StdoutPipe()
+	t.Cleanup(func() { s.stop(t) })
+	s.run(t)
+	return s
+}
+
+// Restart stops the server in good order and starts it again, with the same data at the same addresses. What its log
+// said before is kept. It must not be called while other methods are.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.end(t)
+	s.env = append(s.env, "KITH_LISTEN_CLIENTS="+s.Clients, "KITH_LISTEN_CLIENTS_TLS="+s.ClientsTLS)
+	s.run(t)
+}
+
+// run starts the process and waits until it can be reached.
+func (s *Server) run(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command(string(s.binary), "serve") // not by context: it is stopped, not killed
+	cmd.Dir, cmd.Env, cmd.Stderr = s.Dir, s.env, &s.log
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.cmd.Start(); err != nil {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.stop(t) })
-
-	ready := make(chan struct{})
-	go func() { // ends with the process, which stop waits for
-		defer close(s.done)
+	done, ready := make(chan struct{}), make(chan struct{})
+	s.cmd, s.done = cmd, done
+	go func() { // ends with the process, which end waits for
+		defer close(done)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			f := strings.Fields(lines.Text())
 			switch {
@@ -108,18 +124,17 @@ func (b Binary) Start(t testing.TB, more ...string) *Server {
 				close(ready)
 			}
 		}
-		_ = s.cmd.Wait() // ProcessState says it all
+		_ = cmd.Wait() // ProcessState says it all
 	}()
 	late := time.NewTimer(startTime)
 	defer late.Stop()
 	select {
 	case <-ready:
-	case <-s.done:
-		t.Fatalf("the server did not start: %v\n%s", s.cmd.ProcessState, s.log.String())
+	case <-done:
+		t.Fatalf("the server did not start: %v\n%s", cmd.ProcessState, s.log.String())
 	case <-late.C:
 		t.Fatalf("the server cannot be reached after %v\n%s", startTime, s.log.String())
 	}
-	return s
 }
 
 // freePort is one that was free a moment ago: the address of the web app has to be known before the start.
@@ -133,9 +148,12 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// stop asks the server to end, and fails the test if it does not end well.
-func (s *Server) stop(t testing.TB) {
+// end asks the process to end, and fails the test if it does not end well.
+func (s *Server) end(t testing.TB) {
 	t.Helper()
+	if s.cmd == nil {
+		return // it did not begin
+	}
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may be gone already, which the exit code tells
 	late := time.NewTimer(stopTime)
 	defer late.Stop()
@@ -149,6 +167,12 @@ func (s *Server) stop(t testing.TB) {
 	if state := s.cmd.ProcessState; !state.Success() {
 		t.Errorf("the server ended with %v", state)
 	}
+}
+
+// stop is end, for good, and a look at the log.
+func (s *Server) stop(t testing.TB) {
+	t.Helper()
+	s.end(t)
 	for line := range strings.Lines(s.log.String()) {
 		if strings.Contains(line, "level=ERROR") || strings.HasPrefix(line, "panic:") {
 			t.Errorf("in the server's log: %s", line)

@@ -2,6 +2,7 @@
 """Ways in, and what must not be one (RFC 6120 §5–§7)."""
 
 import asyncio
+import ssl
 
 from peer import PATIENCE, LoginFailed, Peer, Play, address, equal
 
@@ -10,9 +11,9 @@ play = Play()
 
 @play.check
 async def starttls():
-    """STARTTLS, SCRAM-SHA-256, resource as asked for"""
+    """STARTTLS, the best mechanism that it has, resource as asked for"""
     p = await Peer("ann", "desk").login()
-    equal(p.mechanism, "SCRAM-SHA-256", "mechanism that slixmpp thinks best")
+    equal(p.mechanism, "SCRAM-SHA-512", "mechanism, after all with a binding that TLS 1.3 does not have")
     equal(p.boundjid.full, address("ann") + "/desk", "address")
     equal(p.peer_default_lang, "en", "xml:lang of the server's header")
     assert p["xep_0199"] and await p.ping()
@@ -28,11 +29,29 @@ async def direct_tls():
 
 
 @play.check
-async def sha1():
-    """SCRAM-SHA-1 for those that know nothing better"""
-    p = await Peer("ann", mechanism="SCRAM-SHA-1").login()
-    equal(p.mechanism, "SCRAM-SHA-1", "mechanism")
+async def direct_tls_older():
+    """TLS 1.2, which slixmpp can bind to, in a way that is not offered"""
+    p = Peer("ann")
+    p.ssl_context.maximum_version = ssl.TLSVersion.TLSv1_2
+    await p.login(direct=True)
+    equal(p.socket.version(), "TLSv1.2", "version")
     await p.leave()
+
+
+@play.check
+async def mechanisms():
+    """every mechanism of the list alone; PLAIN, DIGEST-MD5 and what else it has are not offered"""
+    for mechanism in ("SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"):
+        p = await Peer("ann", mechanism=mechanism).login()
+        equal(p.mechanism, mechanism, "mechanism")
+        await p.leave()
+    for mechanism in ("PLAIN", "DIGEST-MD5", "EXTERNAL", "ANONYMOUS"):
+        try:
+            await Peer("ann", mechanism=mechanism).login()
+        except LoginFailed as e:
+            equal(str(e), "none", "why not by " + mechanism)
+        else:
+            raise AssertionError(f"{mechanism} is offered")
 
 
 @play.check

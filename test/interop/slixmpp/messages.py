@@ -4,7 +4,7 @@
 import datetime
 
 import slixmpp
-from peer import DOMAIN, PATIENCE, Peer, Play, address, equal, is_message, refused
+from peer import DOMAIN, PATIENCE, Peer, Play, address, equal, is_message, is_presence, refused
 
 play = Play()
 ann, ben = address("ann"), address("ben")
@@ -123,11 +123,18 @@ async def requests():
 
 @play.check
 async def between_devices():
-    """a request to a device of somebody else reaches it, and its answer comes back"""
+    """a request to a device of somebody else reaches it if it shares its presence, and its answer comes back"""
     a, b = who["a"], who["b"]
-    iq = a.make_iq_get(ito=b.boundjid)
-    iq.xml.append(slixmpp.xmlstream.ET.Element("{urn:xmpp:ping}ping"))
-    got = await iq.send(timeout=PATIENCE)
+
+    def request():
+        iq = a.make_iq_get(ito=b.boundjid)
+        iq.xml.append(slixmpp.xmlstream.ET.Element("{urn:xmpp:ping}ping"))
+        return iq.send(timeout=PATIENCE)
+
+    equal(await refused(request()), "service-unavailable", "to who does not")
+    b.send_presence(pto=ann)
+    await a.receive("presence", is_presence("available", b.boundjid))
+    got = await request()
     equal((got["type"], got["from"]), ("result", b.boundjid), "answer")
 
 
@@ -165,8 +172,10 @@ async def self():
 async def acknowledged():
     """XEP-0198: what is sent is acknowledged; what a broken connection did not take comes on return"""
     a = who["a"]
-    c = await Peer("ben", "managed", plugins=["xep_0198"]).login()
+    c = Peer("ben", "managed", plugins=["xep_0198"])
     sm = c["xep_0198"]
+    sm.allow_resume = False  # a session that can be resumed keeps what it has, see resume.py
+    await c.login()
     assert sm.enabled_in and sm.enabled_out
     sm.window = sm.window_counter = 1  # asks after every stanza
     acked = []

@@ -1,41 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the plays here have in common: a client (Peer) that keeps what it receives, and a list of checks (Play).
+"""What the plays here have in common: a client (Peer) that keeps what it receives. See python/play.py.
 
-A play is a program. Its first argument is JSON and says where the server is:
-
-    {"host": "localhost", "clients": 5222, "clients_tls": 5223, "ca": "FILE", "password": "…", "prefix": "…"}
-
-"ca" is the server's certificate, which is checked as any other is. Accounts are made before, with that password and
-the prefix before their names, so that plays can run beside each other. What the play finds it prints, a JSON object
-a line: {"check": "what", "ok": true} or {"check": "what", "ok": false, "why": "…"}; at {"cue": "…"} the other side
-of the play, where it has one, does something.
-
-Nothing sleeps: what is expected is waited for, at most PATIENCE seconds. That nothing comes is checked with a ping to
-the server, whose answer follows all that was on the way (Peer.nothing).
+That nothing comes is checked with a ping to the server, whose answer follows all that was on the way (Peer.nothing).
 """
 
 import asyncio
-import json
-import logging
-import sys
-import traceback
 
 import slixmpp
+from play import DOMAIN, PATIENCE, LoginFailed, Play, address, ask, cue, equal, settings  # the plays take them from here
 from slixmpp.exceptions import IqError
-
-PATIENCE = 10  # seconds
-
-settings = json.loads(sys.argv[1])
-DOMAIN = settings["host"]
-
-
-def address(name):
-    """The bare address of an account of this play."""
-    return f"{settings['prefix']}{name}@{DOMAIN}"
-
-
-class LoginFailed(Exception):
-    """The server refused; the argument is its condition."""
 
 
 class Peer(slixmpp.ClientXMPP):
@@ -82,7 +55,10 @@ class Peer(slixmpp.ClientXMPP):
                 done.set_exception(error)
 
         self.add_event_handler("stream_negotiated", lambda _: finish())
-        self.add_event_handler("failed_auth", lambda failure: finish(LoginFailed(failure["condition"])))
+        # It tries one mechanism after the other, and what counts is why the last one was refused.
+        refusals = []
+        self.add_event_handler("failed_auth", lambda failure: refusals.append(failure["condition"]))
+        self.add_event_handler("failed_all_auth", lambda _: finish(LoginFailed(refusals[-1] if refusals else "none")))
         self.add_event_handler("ssl_invalid_chain", lambda e: finish(LoginFailed(f"certificate: {e}")))
         self.add_event_handler("connection_failed", lambda e: finish(LoginFailed(f"connection: {e}")))
         self.add_event_handler("disconnected", lambda why: finish(LoginFailed(f"disconnected: {why}")))
@@ -91,6 +67,31 @@ class Peer(slixmpp.ClientXMPP):
         self.connect((DOMAIN, self.default_port), use_ssl=direct)
         await asyncio.wait_for(done, PATIENCE)
         return self
+
+    def closed(self):
+        """A future that is done when the connection is gone."""
+        gone = asyncio.get_running_loop().create_future()
+        self.add_event_handler("disconnected", lambda _: gone.done() or gone.set_result(None))
+        return gone
+
+    async def resume(self):
+        """Connects again and goes on with the session; LoginFailed if that cannot be."""
+        over = asyncio.get_running_loop().create_future()
+
+        def failed(_):
+            if not over.done():
+                over.set_exception(LoginFailed("not resumed"))
+
+        handlers = {"session_resumed": lambda _: over.done() or over.set_result(None), "sm_failed": failed,
+                    "stream_negotiated": failed}
+        for event, handler in handlers.items():
+            self.add_event_handler(event, handler)
+        self.connect((DOMAIN, self.default_port))
+        try:
+            await asyncio.wait_for(over, PATIENCE)
+        finally:
+            for event, handler in handlers.items():
+                self.del_event_handler(event, handler)
 
     async def come(self, **presence):
         """Logs in, asks for the contact list and becomes available, as apps do."""
@@ -102,8 +103,7 @@ class Peer(slixmpp.ClientXMPP):
 
     async def leave(self):
         """Ends the stream as it should be."""
-        gone = asyncio.get_running_loop().create_future()
-        self.add_event_handler("disconnected", lambda _: gone.done() or gone.set_result(None))
+        gone = self.closed()
         self.disconnect()
         await asyncio.wait_for(gone, PATIENCE)
 
@@ -194,10 +194,6 @@ def entry(answer, jid):
     return None
 
 
-def equal(got, want, what):
-    assert got == want, f"{what}: got {got!r}, want {want!r}"
-
-
 async def refused(request):
     """The condition of the error by which a request is answered."""
     try:
@@ -205,36 +201,3 @@ async def refused(request):
     except IqError as e:
         return e.iq["error"]["condition"]
     raise AssertionError(f"not refused: {result}")
-
-
-def cue(text):
-    """Tells the other side of the play that it is its turn."""
-    print(json.dumps({"cue": text}), flush=True)
-
-
-class Play:
-    """Checks that run one after the other, each only if those before were good: they build on each other."""
-
-    def __init__(self):
-        self.checks = []
-
-    def check(self, f):
-        self.checks.append(f)
-        return f
-
-    async def _run(self):
-        for f in self.checks:
-            result = {"check": f.__doc__, "ok": True}
-            try:
-                async with asyncio.timeout(3 * PATIENCE):
-                    await f()
-            except Exception as e:
-                where = traceback.extract_tb(e.__traceback__)[-1]
-                result.update(ok=False, why=f"{type(e).__name__}: {e} ({where.filename}:{where.lineno})")
-            print(json.dumps(result), flush=True)
-            if not result["ok"]:
-                return
-
-    def run(self):
-        logging.basicConfig(level=logging.ERROR)
-        asyncio.run(self._run())

@@ -65,8 +65,9 @@ async def not_for_all():
     a.send_presence(pshow="away")
     await who["b"].receive("away", is_presence("away", a.boundjid))
     await c.nothing("presence that was not for it", is_presence("away", a.boundjid))
-    c.send_presence(pto=ann, ptype="probe")
-    await c.nothing("an answer to a probe", is_presence("away", a.boundjid))
+    c.send_presence(pto=ann, ptype="probe")  # RFC 6121 §4.6.6: that it is there, which it knows, and no more
+    got = await c.receive("answer to a probe", is_presence("available", a.boundjid))
+    equal((got["show"], got["status"]), ("", ""), "how it is")
 
 
 @play.check
