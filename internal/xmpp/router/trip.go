@@ -60,7 +60,8 @@ const (
 )
 
 type (
-	// A ScreenFunc refuses a stanza with a *stanza.Error, or with ErrDropped.
+	// A ScreenFunc refuses a stanza with a *stanza.Error, or with ErrDropped. On the Inbound side it, and the stages
+	// before the commit, may see a message a second time that was refused the first time (joint.go).
 	ScreenFunc func(ctx context.Context, t *Trip) error
 	// A MessageFunc does the work of one feature in one stage.
 	MessageFunc func(ctx context.Context, t *Trip) error

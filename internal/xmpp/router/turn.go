@@ -16,7 +16,8 @@ import (
 
 // A turn is where all that concerns one account happens, one thing after the other: a pipeline of jobs with a
 // half before and a half after the commit. Its goroutine exists only while there is work, and runs both
-// halves, so what a turn owns needs no lock. A turn never waits for another turn, a stream or an answer: what
+// halves, so what a turn owns needs no lock; where it has nothing to do, another turn may borrow it and begin one
+// job in its stead (joint.go). A turn never waits for another turn, a stream or an answer: what
 // is posted is always taken (the bound is the credit of the streams, package session).
 type turn struct {
 	r    *Router
