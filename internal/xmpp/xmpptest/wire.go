@@ -118,6 +118,9 @@ func (c *Client) Write(text string) error {
 	return err
 }
 
+// closeFrame ends a WebSocket from the side of a client.
+const closeFrame = "\x88\x80\x00\x00\x00\x00"
+
 // frame makes a text message of a client (RFC 6455 §5.2), under a mask of zeros.
 func frame(payload []byte) []byte {
 	b := []byte{0x81}
@@ -214,7 +217,7 @@ func (c *Client) drain(ctx context.Context) error {
 		}
 	}
 	if c.Stream.IsWebSocket() {
-		_, _ = c.wire.Write([]byte{0x88, 0x80, 0, 0, 0, 0}) // a close frame (RFC 7395 §3.6)
+		_, _ = io.WriteString(c.wire, closeFrame) // RFC 7395 §3.6
 	}
 	c.deadline(ctx)
 	_, _ = io.Copy(io.Discard, c.wire) // what is wrong, the wire knows
@@ -234,8 +237,11 @@ func (c *Client) drain(ctx context.Context) error {
 
 // ReadAll reads what the server sends until it ends the connection, and matches it, text as text, with pattern: "…" stands
 // for anything, {name} is captured. A client that has read anything before has lost some. On a WebSocket it is the
-// text of all messages.
+// text of all messages, and the client closes it.
 func (c *Client) ReadAll(ctx context.Context, pattern string) error {
+	if c.Stream.IsWebSocket() {
+		_, _ = io.WriteString(c.wire, closeFrame) // the server reads it behind all that was sent
+	}
 	c.deadline(ctx)
 	all, err := io.ReadAll(c.wire)
 	if err != nil {
