@@ -393,3 +393,26 @@ func TestRegisterOverAWebSocket(t *testing.T) {
 	}
 	preauth(t, c, "x", endedToken)
 }
+
+// A session that sleeps ends with its account.
+func TestRemovalEndsWhatSleeps(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.befriend(t, s.user(t, "juliet", account.User), s.user(t, "romeo", account.User))
+	phone := resumable(t, s.login(t, "juliet", password, "phone"))
+	must(t, phone.Sync(t.Context()))
+	romeo := s.available(t, "romeo", password, "orchard", "juliet@kith.example/phone")
+	phone.Cut()
+
+	desk := s.login(t, "juliet", password, "desk")
+	desk.MustSend(t, `<iq type="set" id="bye"><query xmlns="jabber:iq:register"><remove/></query></iq>`)
+	desk.MustExpect(t, `<iq type="result" id="bye"/>`)
+	desk.MustExpect(t, `<stream:error><not-authorized xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)
+	must(t, desk.ExpectEnd(t.Context()))
+	must(t, romeo.ExpectAll(t.Context(), `<presence type="unavailable" from="juliet@kith.example/phone"/>`,
+		`<presence type="unsubscribe" from="juliet@kith.example"/>`, `<presence type="unsubscribed" from="juliet@kith.example"/>`))
+	romeo.MustExpectNothing(t)
+	for len(s.router.Devices(desk.JID.Bare())) > 0 {
+		must(t, romeo.Sync(t.Context()))
+	}
+}

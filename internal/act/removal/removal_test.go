@@ -196,11 +196,11 @@ func TestLongArchive(t *testing.T) {
 			return id
 		}
 		juliet, romeo := create("juliet"), create("romeo")
-		const entries = 3*db.BatchRows + 1
+		const entries = db.BatchRows + 1
 		for _, owner := range []int64{juliet, romeo} {
 			write(func(tx *db.Tx) error {
 				for i := range entries {
-					peer := jid.MustParse("peer" + strconv.Itoa(i%(2*db.BatchRows)) + "@kith.example")
+					peer := jid.MustParse("peer" + strconv.Itoa(i) + "@kith.example")
 					if _, err := act.Archive.Append(tx, archive.Entry{Owner: owner, Peer: peer, Raw: "<message/>"}); err != nil {
 						return err
 					}
