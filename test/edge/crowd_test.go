@@ -71,11 +71,13 @@ func (w *world) testGuesses(t *testing.T) {
 	if long() {
 		d = time.Minute
 	}
+	before := w.cpu(t)
 	a := w.attack(t, order{Kind: "guess", N: 1000, Seconds: int(d / time.Second)})
 	time.Sleep(d / 2)
 	w.comeAndGo(t)
 	r := a.next(t)
-	t.Logf("%d guesses in %v: %d wrong, %d late, %d cut", r.Opened, d, r.Wrong, r.Late, r.Cut)
+	each := (w.cpu(t) - before) / time.Duration(max(1, r.Opened))
+	t.Logf("%d guesses in %v: %d wrong, %d late, %d cut; %v of the server's processor time each", r.Opened, d, r.Wrong, r.Late, r.Cut, each)
 	if r.Wrong < r.Opened/2 || r.Other > 0 {
 		t.Errorf("of %d guesses %d were answered and %d odd: %s", r.Opened, r.Wrong, r.Other, r.Problem)
 	}
@@ -83,6 +85,16 @@ func (w *world) testGuesses(t *testing.T) {
 		t.Errorf("the attacker made %d guesses in %d s only", r.Opened, r.Seconds)
 	}
 	a.wait(t)
+}
+
+// cpu is the processor time that the server has used.
+func (w *world) cpu(t *testing.T) time.Duration {
+	t.Helper()
+	seconds, err := strconv.ParseFloat(w.number(t, "process_cpu_seconds_total"), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(seconds * float64(time.Second))
 }
 
 // comeAndGo has somebody log in and leave, as people do.

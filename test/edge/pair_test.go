@@ -27,6 +27,7 @@ type pair struct {
 
 	mu     sync.Mutex // guards those below
 	took   []time.Duration
+	asked  time.Time // when it was looked at
 	failed error
 }
 
@@ -127,8 +128,12 @@ func (p *pair) median(t *testing.T) (_ time.Duration, n int) {
 	took := p.took
 	p.took = nil
 	if len(took) == 0 {
-		t.Fatal("the bystanders hear nothing any more")
+		if time.Since(p.asked) > closing {
+			t.Fatal("the bystanders hear nothing any more")
+		}
+		return 0, 0 // -test.run has left out what would have taken its time
 	}
+	p.asked = time.Now()
 	slices.Sort(took)
 	return took[len(took)/2], len(took)
 }
