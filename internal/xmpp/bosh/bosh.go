@@ -40,7 +40,7 @@ import (
 )
 
 const (
-	maxStrangers = 1000             // sessions that have not logged in; the server counts those of one address
+	maxStrangers = 5000             // sessions that have not logged in; the server counts those of one address
 	answerTime   = 30 * time.Second // for an answer to get through, after the longest wait
 )
 
