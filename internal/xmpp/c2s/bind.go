@@ -90,6 +90,7 @@ func (c *conn) bind(ctx context.Context, full jid.JID) error {
 func (c *conn) begin() {
 	_ = c.stream.SetReadDeadline(time.Time{}) // a connection that fails here ends anyhow
 	_ = c.stream.SetWriteDeadline(time.Time{})
+	c.stream.Gather(false) // from now on the session writes
 	if c.interrupted.Load() || c.yielding.Load() {
 		c.stopReading()
 	}

@@ -109,6 +109,7 @@ func (c *conn) negotiate(ctx context.Context) error {
 	if c.interrupted.Load() {
 		c.interrupt()
 	}
+	c.stream.Gather(true)
 	if c.stream.Secure() {
 		c.state |= secure
 	}

@@ -76,7 +76,9 @@ func (s *Stream) tcpToken() (xmlstream.Token, error) {
 		}
 		err = s.fill()
 		if err == errBlocked {
-			s.parser.Release() // if it holds nothing
+			if !s.gathering.Load() { // else much will come soon
+				s.parser.Release() // if it holds nothing
+			}
 			err = s.park()
 		}
 		if err == io.EOF {
