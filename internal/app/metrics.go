@@ -26,8 +26,12 @@ func (s *server) measure(version string) *metrics.Registry {
 	r.Vec("kith_c2s_stream_errors_total", "Streams of clients that the server ended with an error, by its condition.",
 		&clients.StreamErrors, "condition")
 
-	r.Gauge("kith_router_sessions", "Sessions: apps and windows that are logged in.",
-		func() float64 { return float64(s.traffic.sessions.Value()) })
+	r.Gauges("kith_router_sessions", "Sessions: apps and windows that are logged in, awake, or asleep between two connections.",
+		"state", func(give func(float64, string)) {
+			awake, asleep := s.router.Census()
+			give(float64(awake), "awake")
+			give(float64(asleep), "asleep")
+		})
 	r.Vec("kith_router_stanzas_total", "Stanzas that accounts here sent (outbound) or were sent (inbound), by kind.",
 		&s.traffic.stanzas, "direction", "kind")
 	r.Counter("kith_router_recorded_total", "Messages of accounts here that were recorded.", &s.traffic.recorded)
@@ -60,16 +64,13 @@ func (s *server) measure(version string) *metrics.Registry {
 	return r
 }
 
-// traffic counts trips and sessions. It hangs into the router as features do.
+// traffic counts trips. It hangs into the router as features do.
 type traffic struct {
-	sessions                     metrics.Gauge
 	stanzas                      metrics.Vec
 	recorded, delivered, waiting metrics.Counter
 }
 
 func (c *traffic) install(r *router.Router) {
-	r.OnSession(router.Bound, func(context.Context, *router.Device) { c.sessions.Inc() })
-	r.OnSession(router.Ended, func(context.Context, *router.Device) { c.sessions.Dec() })
 	for side, direction := range map[router.Side]string{router.Outbound: "outbound", router.Inbound: "inbound"} {
 		message, presence, iq := c.stanzas.Of(direction, "message"), c.stanzas.Of(direction, "presence"), c.stanzas.Of(direction, "iq")
 		r.OnScreen(side, func(_ context.Context, t *router.Trip) error {

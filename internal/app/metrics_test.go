@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -66,13 +67,22 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	s.user(t, "benvolio", account.User)
+	benvolio := s.login(t, "benvolio", password, "street")
+	resumable(t, benvolio)
+	benvolio.Cut()
+
 	got := s.numbersNow(t)
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(got, `state="asleep"} 1`) && time.Now().Before(end); {
+		got = s.numbersNow(t) // the server has not noticed yet
+	}
 	for _, want := range []string{
 		`kith_build_info{version="1.2.3"} 1`,
-		`kith_c2s_connections_total{transport="tls"} 3`,
-		`kith_c2s_logins_total{mechanism="SCRAM-SHA-256",outcome="success"} 3`,
+		`kith_c2s_connections_total{transport="tls"} 4`,
+		`kith_c2s_logins_total{mechanism="SCRAM-SHA-256",outcome="success"} 4`,
 		`kith_c2s_connections 3`,
-		`kith_router_sessions 3`,
+		`kith_router_sessions{state="asleep"} 1`,
+		`kith_router_sessions{state="awake"} 3`,
 		`kith_router_stanzas_total{direction="outbound",kind="message"} 2`,
 		`kith_router_recorded_total 2`,
 		`kith_router_delivered_total 1`,
