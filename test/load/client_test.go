@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -83,11 +82,10 @@ func open(ctx context.Context, s *server, w way, conn net.Conn) (*client, error)
 	case startTLS:
 		c.Stream = stream.NewTCP(conn, o)
 	case directTLS:
-		t := tls.Client(conn, s.tls)
-		if err := t.HandshakeContext(ctx); err != nil {
+		c.Stream = stream.NewTCP(conn, o)
+		if err := c.StartTLS(s.tls); err != nil {
 			return nil, err
 		}
-		c.Stream = stream.NewTCP(t, o)
 	case webSocket:
 		br, err := handshake(conn, s.path)
 		if err != nil {
@@ -277,11 +275,19 @@ func (c *client) login2(a *account) error {
 }
 
 // manage turns stream management on (XEP-0198 §3), after login.
-func (c *client) manage() error {
-	if err := c.Write(xmlstream.Elem(nsManagement, "enable")); err != nil {
+func (c *client) manage(resume bool) error {
+	var b xmlstream.Builder
+	b.Start(nsManagement, "enable")
+	if resume {
+		b.Attr("resume", "true")
+	}
+	if err := c.Write(b.End().Build()); err != nil {
 		return err
 	}
-	_, err := c.expect(nsManagement, "enabled")
+	n, err := c.expect(nsManagement, "enabled")
+	if can := n.Attr("resume"); err == nil && resume && can != "true" && can != "1" {
+		err = fmt.Errorf("the session cannot be resumed: %s", n.Raw())
+	}
 	return err
 }
 

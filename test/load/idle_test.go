@@ -43,14 +43,14 @@ func rest(ctx context.Context, d time.Duration) error {
 }
 
 // gather logs z.idle clients in, one for each account, with stream management, and tells that they are available.
-func gather(ctx context.Context, s *server, w way, z size) (*crowd, error) {
+func gather(ctx context.Context, s *server, w way, resume bool, z size) (*crowd, error) {
 	d := &crowd{server: s, clients: make([]*client, z.idle)}
 	var err error
 	if d.before, err = warmUp(ctx, s, w, z.rest); err != nil {
 		return nil, err
 	}
 	err = each(z.idle, 8, func(i int) (err error) {
-		d.clients[i], err = join(ctx, s, w, s.accounts[i])
+		d.clients[i], err = join(ctx, s, w, resume, s.accounts[i])
 		return err
 	})
 	if err != nil {
@@ -63,13 +63,14 @@ func gather(ctx context.Context, s *server, w way, z size) (*crowd, error) {
 	return d, nil
 }
 
-// join logs in by SASL and binding, with stream management, and tells that the client is available.
-func join(ctx context.Context, s *server, w way, a *account) (*client, error) {
+// join logs in by SASL and binding, with stream management, and tells that the client is available. With resume it asks
+// for a session that can be resumed.
+func join(ctx context.Context, s *server, w way, resume bool, a *account) (*client, error) {
 	c, err := dial(ctx, s, w)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(c.login(a), c.manage(), c.present()); err != nil {
+	if err := errors.Join(c.login(a), c.manage(resume), c.present()); err != nil {
 		c.Cut()
 		return nil, err
 	}

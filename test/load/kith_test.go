@@ -19,7 +19,7 @@ import (
 func build(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kith")
-	c := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", path, "github.com/kith-im/kith/cmd/kith")
+	c := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-tags", "tlsdrop", "-o", path, "github.com/kith-im/kith/cmd/kith")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package load measures what the server costs: processor time for a log-in and for a message, memory for a session
-// that is idle, the time to its first answer. Prosody is measured in the same run where it is installed.
+// that is idle, the time to its first answer. Prosody is measured in the same run where it is installed, and in the long
+// form ejabberd too.
 //
 // Servers are processes of their own, as they are released, and their processor time and memory is what /proc says of
 // them: what the clients cost (client_test.go) does not count. Processor time for an operation hardly depends on what
@@ -44,14 +45,14 @@ type size struct {
 	messages int           // as fast as possible
 	rate     float64       // messages a second, when not as fast as possible
 	paced    int           // messages at that rate
-	durable  bool          // Prosody with SQLite as well
+	others   bool          // Prosody with SQLite, and ejabberd, as well
 }
 
 func sizes() size {
 	z := size{repeat: 1, starts: 1, rest: 300 * time.Millisecond, idle: 100, logins: 60, pairs: 10, messages: 2000, rate: 500, paced: 400}
 	if os.Getenv("KITH_SOAK") != "" {
 		z = size{repeat: 3, starts: 5, rest: 2 * time.Second, idle: 3000, settle: time.Minute, logins: 1000, pairs: 50, messages: 20_000,
-			rate: 500, paced: 5000, durable: true}
+			rate: 500, paced: 5000, others: true}
 	}
 	if *repeat > 0 {
 		z.repeat = *repeat
@@ -73,9 +74,14 @@ func TestLoad(t *testing.T) {
 		t.Error("Prosody is not installed")
 	}
 	var durable *kind // Prosody with a store that waits for the disk
-	if z.durable {
+	if z.others {
 		if durable = newProsody(t, sqlite, 2*z.pairs); durable == nil {
 			t.Log("lua-dbi-sqlite3 is not installed: Prosody with SQLite is not measured")
+		}
+		if e := newEjabberd(t, n); e != nil {
+			kinds = append(kinds, e)
+		} else {
+			t.Log("ejabberd is not installed: it is not measured")
 		}
 	}
 	r := &report{kinds: kinds, values: map[value][]float64{}}
@@ -118,12 +124,13 @@ func measureStart(t *testing.T, r *report, z size, kinds []*kind) {
 
 // measureIdle is the memory of sessions that do nothing.
 func measureIdle(t *testing.T, r *report, z size, kinds []*kind) {
-	measureCrowds(t, r, z, kinds, directTLS, idleTLS, idleTLSLater)
-	measureCrowds(t, r, z, kinds, webSocket, idleWebSocket, idleWebSocketLater)
+	measureCrowds(t, r, z, kinds, directTLS, false, idleTLS, idleTLSLater)
+	measureCrowds(t, r, z, kinds, directTLS, true, idleResumable, idleResumableLater)
+	measureCrowds(t, r, z, kinds, webSocket, false, idleWebSocket, idleWebSocketLater)
 }
 
 // measureCrowds looks twice at what sessions cost; between that, all servers have time to give memory back.
-func measureCrowds(t *testing.T, r *report, z size, kinds []*kind, w way, now, later figure) {
+func measureCrowds(t *testing.T, r *report, z size, kinds []*kind, w way, resume bool, now, later figure) {
 	var crowds []*crowd
 	look := func(d *crowd, f figure) {
 		kib, err := d.perEach()
@@ -133,7 +140,7 @@ func measureCrowds(t *testing.T, r *report, z size, kinds []*kind, w way, now, l
 		r.add(f, d.server.kind, kib)
 	}
 	for _, k := range kinds {
-		d, err := gather(t.Context(), k.start(t), w, z)
+		d, err := gather(t.Context(), k.start(t), w, resume, z)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, k.tail())
 		}

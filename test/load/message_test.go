@@ -55,7 +55,7 @@ func newChat(ctx context.Context, s *server, pairs int) (*chat, error) {
 	c := &chat{server: s}
 	clients := make([]*client, 2*pairs)
 	err := each(len(clients), 4, func(i int) (err error) {
-		clients[i], err = join(ctx, s, directTLS, s.accounts[i])
+		clients[i], err = join(ctx, s, directTLS, false, s.accounts[i])
 		return err
 	})
 	if err != nil {
