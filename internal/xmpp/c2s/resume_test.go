@@ -547,3 +547,65 @@ func TestUnknownDoesNotSleep(t *testing.T) {
 		}
 	})
 }
+
+// Over a restart, a session sleeps for as long as it would have without, however often it is restarted.
+func TestSleepEndsAfterRestart(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		w.Friends("juliet", "romeo")
+		juliet := w.resumable("juliet", "balcony", `max="60"`)
+		romeo := w.resumable("romeo", "orchard", "")
+		w.await(juliet, `<presence from="`+romeo.JID.String()+`"/>`)
+		w.await(romeo, `<presence from="`+juliet.JID.String()+`"/>`)
+		w.restart(20 * time.Second)
+		romeo = w.resume(romeo, 1)
+		romeo.MustSend(t, chat("juliet", 1))
+		romeo.MustExpectNothing(t)
+		w.restart(20 * time.Second)
+		romeo = w.resume(romeo, 3) // a ping, too
+		time.Sleep(15 * time.Second)
+		romeo.MustExpectNothing(t)
+		juliet = w.resume(juliet, 1)
+		juliet.MustExpect(t, `<message id="1"/>`)
+		w.cut(juliet) // its time is its own again
+
+		w.restart(50 * time.Second)
+		romeo = w.resume(romeo, 4)
+		romeo.MustExpectNothing(t)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		romeo.MustExpect(t, `<presence from="`+juliet.JID.String()+`" type="unavailable"/>`)
+
+		// One that should have woken while the server was away is gone when it is back.
+		garden := w.resumable("juliet", "garden", `max="60"`)
+		w.await(garden, `<message id="1"><delay xmlns="urn:xmpp:delay"/></message>`)
+		w.restart(2 * time.Minute)
+		synctest.Wait()
+		w.refused("juliet", garden, "1")
+		c := w.login("juliet", "desk")
+		c.MustSend(t, `<presence/>`)
+		w.await(c, `<message id="1"><delay xmlns="urn:xmpp:delay"/></message>`) // it was not acknowledged
+	})
+}
+
+// What was written down of an account that was locked meanwhile stays away, and messages stay.
+func TestLockedDuringRestart(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		juliet := w.resumable("juliet", "balcony", "")
+		romeo := w.login("romeo", "orchard")
+		romeo.MustSend(t, chat("juliet", 1))
+		romeo.MustExpectNothing(t)
+		id := w.Account("juliet")
+		w.change(func(tx *db.Tx) error { return w.Accounts.SetDisabled(tx, id, true) }) // and nobody kicks
+		w.restart(time.Second)
+		if n := len(w.Routers[0].Devices(juliet.JID.Bare())); n != 0 {
+			t.Errorf("%d devices", n)
+		}
+		w.change(func(tx *db.Tx) error { return w.Accounts.SetDisabled(tx, id, false) })
+		c := w.refused("juliet", juliet, "1")
+		if err := c.Bind(t.Context(), "balcony"); err != nil {
+			t.Fatal(err)
+		}
+		c.MustSend(t, `<presence/>`)
+		w.await(c, `<message id="1"><delay xmlns="urn:xmpp:delay"/></message>`)
+	})
+}

@@ -46,6 +46,10 @@ type world struct {
 	plain  *listener
 	direct *listener
 	stop   func() // what a stop of the program does to the server
+	close  func() // and to the rest
+
+	path        string
+	certificate tls.Certificate
 }
 
 // perform runs f in a world.
@@ -60,38 +64,65 @@ func perform(t *testing.T, f func(t *testing.T, w *world)) {
 	path := dir + "/kith.db"
 	certificate := selfSigned(t)
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{World: routertest.Open(t, path, 1), t: t, plain: newListener(), direct: newListener()}
-		w.signup = &fakeSignup{w: w}
+		w := &world{t: t, path: path, certificate: certificate}
+		w.open()
 		w.Account("juliet")
 		w.Account("romeo")
-		w.server = New(Options{
-			Domain: jid.MustParse(domain), DB: w.DB, Router: w.Routers[0], Accounts: w.Accounts, Sleepers: w.Sleepers,
-			Log:       slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
-			TLS:       &tls.Config{Certificates: []tls.Certificate{certificate}},
-			Registrar: w.signup, MayRegister: func(netip.Addr) bool { return !w.signup.tooFast },
-		})
-		ctx, cancel := context.WithCancel(context.Background())
-		var wg sync.WaitGroup
-		for _, l := range []*listener{w.plain, w.direct} {
-			wg.Go(func() {
-				if err := w.server.Serve(ctx, l, l == w.direct); err != nil {
-					t.Errorf("serve: %v", err)
-				}
-			})
-		}
-		w.stop = sync.OnceFunc(func() {
-			cancel()
-			wg.Wait()
-			if err := w.server.Shutdown(context.Background()); err != nil {
-				t.Errorf("shutdown: %v", err)
-			}
-		})
-		t.Cleanup(func() {
-			w.stop()
-			w.Close()
-		})
+		t.Cleanup(func() { w.close() })
 		f(t, w)
 	})
+}
+
+// open starts the world, as the program does.
+func (w *world) open() {
+	w.World, w.plain, w.direct = routertest.Open(w.t, w.path, 1), newListener(), newListener()
+	w.signup = &fakeSignup{w: w}
+	w.server = New(Options{
+		Domain: jid.MustParse(domain), DB: w.DB, Router: w.Routers[0], Accounts: w.Accounts, Sleepers: w.Sleepers,
+		Log:       slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		TLS:       &tls.Config{Certificates: []tls.Certificate{w.certificate}},
+		Registrar: w.signup, MayRegister: func(netip.Addr) bool { return !w.signup.tooFast },
+	})
+	if err := w.server.Restore(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+	server := w.server
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for _, l := range []*listener{w.plain, w.direct} {
+		direct := l == w.direct
+		wg.Go(func() {
+			if err := server.Serve(ctx, l, direct); err != nil {
+				w.t.Errorf("serve: %v", err)
+			}
+		})
+	}
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		wg.Wait()
+		if err := server.Shutdown(context.Background()); err != nil {
+			w.t.Errorf("shutdown: %v", err)
+		}
+	})
+	w.close = func() {
+		w.stop()
+		w.Close()
+	}
+}
+
+// restart stops the world, with its sessions written down, and starts it after some time.
+func (w *world) restart(pause time.Duration) {
+	w.t.Helper()
+	w.stop()
+	if err := w.Routers[0].Idle(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.server.WriteDown(context.Background()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.Close()
+	time.Sleep(pause)
+	w.open()
 }
 
 // selfSigned is a certificate that proves nothing.
