@@ -159,6 +159,7 @@ test('two tabs are one app, and the second goes on when the first is closed', as
   await reaches(bob, 'from the second tab', 'Delivered');
   await first.locator('.timeline').getByText('from the second tab').waitFor();
   await first.close();
+  await ada.go('/c/bob%40localhost');
   await say(ada, 'to whoever is there');
   await bob.page.locator('.timeline').getByText('to whoever is there').waitFor();
   await reaches(ada, 'to whoever is there', 'Delivered');
