@@ -30,6 +30,10 @@ func TestClients(t *testing.T) {
 		t.Parallel()
 		testSlixmpp(t, binary)
 	})
+	t.Run("nbxmpp", func(t *testing.T) {
+		t.Parallel()
+		testNbxmpp(t, binary)
+	})
 	t.Run("profanity", func(t *testing.T) {
 		t.Parallel()
 		testProfanity(t, binary)

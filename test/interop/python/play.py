@@ -18,6 +18,7 @@ import asyncio
 import inspect
 import json
 import logging
+import os
 import sys
 import traceback
 
@@ -70,8 +71,8 @@ class Play:
                     if inspect.isawaitable(pending):
                         await pending
             except Exception as e:
-                where = traceback.extract_tb(e.__traceback__)[-1]
-                result.update(ok=False, why=f"{type(e).__name__}: {e} ({where.filename}:{where.lineno})")
+                where = " ".join(f"{os.path.basename(f.filename)}:{f.lineno}" for f in traceback.extract_tb(e.__traceback__)[1:])
+                result.update(ok=False, why=f"{type(e).__name__}: {e} ({where})")
             print(json.dumps(result), flush=True)
             if not result["ok"]:
                 return
