@@ -34,8 +34,11 @@ import (
 	"github.com/kith-im/kith/web"
 )
 
-// stopTime is how long a stop waits for what is under way.
-const stopTime = 10 * time.Second
+// A stop waits so long for connections to end, and then for what is under way: ten seconds at most.
+const (
+	closeTime = 6 * time.Second
+	stopTime  = 4 * time.Second
+)
 
 // From one address clients may make so many requests to register; who makes an account makes two.
 const (
@@ -278,10 +281,12 @@ func (s *server) run(ctx context.Context) error {
 
 	s.log.Info("stopping")
 	stopListening()
+	closing, done := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer done()
+	err = errors.Join(err, s.clients.Shutdown(closing)) // what was read becomes safe
 	patience, done := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer done()
-	err = errors.Join(err, s.clients.Shutdown(patience)) // what was read becomes safe
-	err = errors.Join(err, s.router.Idle(patience))      // and comes to the sessions that sleep now
+	err = errors.Join(err, s.router.Idle(patience)) // and comes to the sessions that sleep now
 	err = errors.Join(err, s.clients.WriteDown(patience))
 	err = errors.Join(err, s.router.Close(patience))
 	stopBackground()

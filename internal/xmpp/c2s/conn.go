@@ -227,14 +227,14 @@ func (c *conn) bounce(st *stanza.Stanza, err error) {
 func (c *conn) end(err error) {
 	var say *stream.Error
 	switch {
-	case c.interrupted.Load():
+	case c.interrupted.Load() && stream.Lost(err):
 		c.settle()
 		if c.sleep() {
 			c.stream.Suspend()
 			return
 		}
 		say = &stream.Error{Condition: "system-shutdown"} // RFC 6120 §4.9.3.20
-	case c.yielding.Load(): // XEP-0198 §5
+	case c.yielding.Load() && stream.Lost(err): // XEP-0198 §5
 		say = &stream.Error{Condition: "conflict"}
 		if c.sleep() {
 			c.close(say)

@@ -86,7 +86,7 @@ func (b *berth) put(tx *db.Tx, v session.Saved, d router.Saved) error {
 	if err != nil {
 		return err
 	}
-	return b.of.srv.Sleepers.Put(tx, sleeper.Session{Key: sleeper.Key(v.Key), Account: b.account, State: state}, v.Read)
+	return b.of.srv.Sleepers.Put(tx, sleeper.Session{Key: sleeper.Key(b.key), Account: b.account, State: state}, v.Read)
 }
 
 // Restore lets the sessions that were written down sleep on, where their clients can resume them. It comes before the
@@ -138,7 +138,7 @@ func (s *Server) forget(ctx context.Context, x sleeper.Session, h uint32, why er
 func (s *Server) restore(ctx context.Context, x sleeper.Session, w written) error {
 	v := session.Saved{ID: w.ID, JID: w.JID, Client: w.Client, LogIn: w.LogIn, Key: session.Key(x.Key),
 		Read: w.Read, Written: w.Written, Unacked: w.Unacked}
-	b := &berth{of: &s.berths, account: x.Account, max: w.Max, until: w.Until, log: s.Log.With("session", w.ID)}
+	b := &berth{of: &s.berths, key: v.Key, account: x.Account, max: w.Max, until: w.Until, log: s.Log.With("session", w.ID)}
 	var err error
 	if b.session, b.binding, err = s.Router.Restore(ctx, v, w.Device, b.kick); err != nil {
 		return err

@@ -18,16 +18,19 @@ import (
 // enable turns on stream management as <enable/> asks for it (XEP-0198 §3), and returns the answer. It returns false
 // where it is on already. inline says that the answer is not sent by the session (XEP-0198 §9.1).
 func (c *conn) enable(n xmlstream.Node, inline bool) (xmlstream.Raw, bool) {
+	if c.session.Managed() {
+		return "", false
+	}
 	answer := xmlstream.Elem(session.NSManagement, "enabled")
-	var id string
 	var k session.Key
-	rest := restTime
 	if truth(n.Attr("resume")) { // XEP-0198 §5
+		rest := restTime
 		if s, err := strconv.ParseUint(n.Attr("max"), 10, 32); err == nil && s > 0 {
 			rest = min(rest, time.Duration(s)*time.Second)
 		}
-		id = rand.Text() // 130 bits, and nobody keeps them
+		id := rand.Text() // 130 bits, and nobody keeps them
 		k = session.KeyOf(id)
+		c.berth = c.srv.berths.add(c, k, rest)
 		var b xmlstream.Builder
 		b.Start(session.NSManagement, "enabled").Attr("id", id).Attr("resume", "true")
 		answer = b.Attr("max", strconv.Itoa(int(rest/time.Second))).End().Build()
@@ -36,12 +39,7 @@ func (c *conn) enable(n xmlstream.Node, inline bool) (xmlstream.Raw, bool) {
 	if inline {
 		sent = ""
 	}
-	if !c.session.EnableResumption(sent, k) {
-		return "", false
-	}
-	if id != "" {
-		c.berth = c.srv.berths.add(c, k, rest)
-	}
+	c.session.EnableResumption(sent, k) // fails only where the session is ending
 	return answer, true
 }
 

@@ -30,6 +30,7 @@ type Sleepers interface {
 // it a connection, is decided by berths.mu: the connection it has, or whoever comes first while it has none.
 type berth struct {
 	of      *berths
+	key     session.Key
 	session *session.Session
 	binding *router.Binding
 	account int64
@@ -56,7 +57,7 @@ type berths struct {
 
 // add enters a session that c has.
 func (s *berths) add(c *conn, k session.Key, max time.Duration) *berth {
-	b := &berth{of: s, session: c.session, binding: c.binding, account: c.account.ID, max: max, log: c.log, conn: c}
+	b := &berth{of: s, key: k, session: c.session, binding: c.binding, account: c.account.ID, max: max, log: c.log, conn: c}
 	s.mu.Lock()
 	s.by[k] = b
 	s.mu.Unlock()
@@ -124,9 +125,9 @@ func (b *berth) leave() {
 func (b *berth) end() {
 	b.binding.Leave(b.session.End())
 	b.log.Info("session ended")
-	s, k := b.of, b.session.Key()
+	s := b.of
 	err := s.srv.DB.Write(context.Background(), func(tx *db.Tx) error {
-		return s.srv.Sleepers.EndCount(tx, sleeper.Key(k), b.account, b.session.H())
+		return s.srv.Sleepers.EndCount(tx, sleeper.Key(b.key), b.account, b.session.H())
 	})
 	if err != nil {
 		b.log.Warn("count of a session that has ended", "err", err)
@@ -135,8 +136,8 @@ func (b *berth) end() {
 	if b.timer != nil {
 		b.timer.Stop()
 	}
-	if s.by[k] == b {
-		delete(s.by, k)
+	if s.by[b.key] == b {
+		delete(s.by, b.key)
 	}
 	b.free()
 	s.mu.Unlock()
