@@ -224,7 +224,8 @@ test('a message to nobody comes back with a reason', async () => {
 test('a keyboard is enough to log in, open a chat and send', async () => {
   const p = await Person.come(browser, kith.url);
   await p.go('/');
-  await p.field('Your address').waitFor();
+  const address = p.field('Your address');
+  await expect.poll(() => address.evaluate((e) => e === document.activeElement)).toBe(true); // else keys go nowhere
   const keys = p.page.keyboard;
   await keys.type('grace');
   await keys.press('Tab');
