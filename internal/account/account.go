@@ -11,9 +11,10 @@
 // Tokens are those of XEP-0484 v0.2.0 (FAST), see token.go. Beside them are one-time codes, by which a browser
 // comes from the sign-up page into the app.
 //
-// Reads are answered from memory: a bounded cache that is corrected after each commit. Unknown names are answered
-// like real ones, with made-up credentials that are the same each time (Credentials, CheckPassword), and with iteration
-// counts that are as common among them as among the accounts (survey.go).
+// Accounts are read from memory: a bounded cache that is corrected after each commit. Their keys are not kept there: a
+// stranger could tell by the time of an answer who is known. Unknown names are answered like real ones, after the same
+// work, with made-up credentials that are the same each time (Credentials, CheckPassword), and with iteration counts that
+// are as common among them as among the accounts (survey.go).
 //
 // What changes is told to the functions given to OnChange, after the commit. A Service may be used by many
 // goroutines; the methods that take a *db.Tx belong to the act of that Tx.
@@ -187,11 +188,7 @@ func (s *Service) normal(name string) (string, error) {
 
 // Lookup returns the account of name; ErrUnknown if there is none.
 func (s *Service) Lookup(ctx context.Context, name string) (Account, error) {
-	e, err := s.find(ctx, name)
-	if err != nil {
-		return Account{}, err
-	}
-	return e.account, nil
+	return s.find(ctx, name)
 }
 
 // Get returns the account of id as tx sees it; ErrUnknown if there is none.

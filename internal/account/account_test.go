@@ -246,6 +246,31 @@ func TestCredentials(t *testing.T) {
 	})
 }
 
+// How long an answer takes does not tell either who has an account: who was here before is not known any better.
+func TestCredentialsTakeTheirTime(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		s.create("juliet", User)
+		took := map[string][]time.Duration{}
+		for range 300 {
+			for _, name := range []string{"juliet", "nobody"} { // by turns, so that both meet the same
+				began := time.Now()
+				if _, _, err := s.Credentials(t.Context(), name, sasl.SCRAMSHA256); err != nil && !errors.Is(err, ErrUnknown) {
+					t.Fatal(err)
+				}
+				took[name] = append(took[name], time.Since(began))
+			}
+		}
+		median := func(name string) time.Duration {
+			slices.Sort(took[name])
+			return took[name][len(took[name])/2]
+		}
+		juliet, nobody := median("juliet"), median("nobody")
+		if juliet > 2*nobody || nobody > 2*juliet {
+			t.Errorf("it takes %v for juliet, %v for nobody", juliet, nobody)
+		}
+	})
+}
+
 func TestCheckPassword(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		a := s.create("juliet", User)
@@ -297,6 +322,7 @@ func TestDelete(t *testing.T) {
 		}
 		s.fails(ErrUnknown, func(tx *db.Tx) error { return s.Delete(tx, a.ID) })
 		p, _ := s.Password("juliet", password)
+		s.fails(ErrUnknown, func(tx *db.Tx) error { return s.SetPassword(tx, a.ID, p) }) // it was on its way
 		s.fails(ErrTaken, func(tx *db.Tx) error {
 			_, err := s.Create(tx, "juliet", p, User)
 			return err
@@ -393,17 +419,17 @@ func TestCacheIsBounded(t *testing.T) {
 	var c cache
 	for i := range maxCached + 10 {
 		c.put(0, fmt.Sprint("a", i), nil)
-		c.put(0, fmt.Sprint("b", i), &entry{})
+		c.put(0, fmt.Sprint("b", i), &Account{})
 	}
 	if len(c.known) != maxCached || len(c.unknown) != maxCached {
 		t.Errorf("got %d and %d entries, want %d", len(c.known), len(c.unknown), maxCached)
 	}
-	c.put(1, "x", &entry{})
+	c.put(1, "x", &Account{})
 	if _, ok := c.get("x"); ok {
 		t.Error("what was read in another turn was put in")
 	}
 	c.forget("y")
-	c.put(0, "x", &entry{})
+	c.put(0, "x", &Account{})
 	if _, ok := c.get("x"); ok {
 		t.Error("what was read before a change was put in after it")
 	}

@@ -5,37 +5,29 @@ package account
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 
 	"github.com/kith-im/kith/internal/db"
-	"github.com/kith-im/kith/internal/xmpp/sasl"
 )
 
 // maxCached bounds each half of the cache, in accounts and in names that nobody has.
 const maxCached = 10_000
 
-// entry is what the cache knows of an account. It is not changed once it is in the cache.
-type entry struct {
-	account     Account
-	credentials [sasl.SHA512 + 1]sasl.Credentials // by sasl.Hash; a map takes 500 bytes more
-}
-
-// cache keeps accounts by name. When it is full, any of them makes room: a miss costs one query.
+// cache keeps accounts by name, without their keys. When it is full, any of them makes room: a miss costs one query.
 type cache struct {
 	mu      sync.RWMutex // guards what follows
-	known   map[string]*entry
+	known   map[string]*Account
 	unknown map[string]struct{}
 	turn    uint64 // counts changes: what was read before one must not be put in after it
 }
 
-// get returns the entry of name, and whether the cache has an answer; a nil entry means that nobody has the name.
-func (c *cache) get(name string) (*entry, bool) {
+// get returns the account of name, and whether the cache has an answer; nil means that nobody has the name.
+func (c *cache) get(name string) (*Account, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if e, ok := c.known[name]; ok {
-		return e, true
+	if a, ok := c.known[name]; ok {
+		return a, true
 	}
 	_, ok := c.unknown[name]
 	return nil, ok
@@ -48,19 +40,19 @@ func (c *cache) now() uint64 {
 }
 
 // put keeps what was read when turn was now.
-func (c *cache) put(turn uint64, name string, e *entry) {
+func (c *cache) put(turn uint64, name string, a *Account) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if turn != c.turn {
 		return
 	}
 	if c.known == nil {
-		c.known, c.unknown = map[string]*entry{}, map[string]struct{}{}
+		c.known, c.unknown = map[string]*Account{}, map[string]struct{}{}
 	}
 	name = strings.Clone(name) // it may be part of a whole stanza
-	if e != nil {
+	if a != nil {
 		makeRoom(c.known)
-		c.known[name] = e
+		c.known[name] = a
 		return
 	}
 	makeRoom(c.unknown)
@@ -84,62 +76,42 @@ func (c *cache) forget(name string) {
 	delete(c.unknown, name)
 }
 
-// find returns what is known of name, from memory or from the store; ErrUnknown if nobody has it.
-func (s *Service) find(ctx context.Context, name string) (*entry, error) {
+// find returns the account of name, from memory or from the store; ErrUnknown if nobody has it.
+func (s *Service) find(ctx context.Context, name string) (Account, error) {
 	// Keys are normal names only, so a hit needs no normalising.
-	if e, ok := s.cache.get(name); ok {
-		return known(e)
+	if a, ok := s.cache.get(name); ok {
+		return known(a)
 	}
 	name, err := s.normal(name)
 	if err != nil {
-		return nil, err
+		return Account{}, err
 	}
-	if e, ok := s.cache.get(name); ok {
-		return known(e)
+	if a, ok := s.cache.get(name); ok {
+		return known(a)
 	}
 	turn := s.cache.now()
-	e := &entry{}
-	err = s.db.Read(ctx, func(tx *db.ReadTx) error { return e.read(tx, name) })
-	if errors.Is(err, ErrUnknown) {
-		e, err = nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.cache.put(turn, name, e)
-	return known(e)
-}
-
-func known(e *entry) (*entry, error) {
-	if e == nil {
-		return nil, ErrUnknown
-	}
-	return e, nil
-}
-
-// read fills e from the store.
-func (e *entry) read(tx *db.ReadTx, name string) (err error) {
-	e.account, err = scan(tx.QueryRow(`SELECT `+columns+` FROM account WHERE name = $1`, name))
-	if err != nil {
+	var a Account
+	err = s.db.Read(ctx, func(tx *db.ReadTx) (err error) {
+		a, err = named(tx, name)
 		return err
+	})
+	switch {
+	case errors.Is(err, ErrUnknown):
+		s.cache.put(turn, name, nil)
+	case err == nil:
+		s.cache.put(turn, name, &a)
 	}
-	const q = `SELECT hash, salt, iterations, stored_key, server_key FROM account_credential WHERE account = $1`
-	rows, err := tx.Query(q, e.account.ID)
-	if err != nil {
-		return fmt.Errorf("read credentials: %w", err)
+	return a, err
+}
+
+func known(a *Account) (Account, error) {
+	if a == nil {
+		return Account{}, ErrUnknown
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var hash string
-		var c sasl.Credentials
-		if err := rows.Scan(&hash, &c.Salt, &c.Iterations, &c.StoredKey, &c.ServerKey); err != nil {
-			return fmt.Errorf("read credentials: %w", err)
-		}
-		for _, h := range sasl.Hashes() {
-			if h.String() == hash {
-				e.credentials[h] = c
-			}
-		}
-	}
-	return rows.Err()
+	return *a, nil
+}
+
+// named returns the account of a normal name as tx sees it; ErrUnknown if there is none.
+func named(tx db.Querier, name string) (Account, error) {
+	return scan(tx.QueryRow(`SELECT `+columns+` FROM account WHERE name = $1`, name))
 }

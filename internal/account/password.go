@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -107,18 +108,64 @@ func (s *Service) Credentials(ctx context.Context, name, mech string) (sasl.Cred
 	if !ok {
 		return sasl.Credentials{}, Account{}, fmt.Errorf("account: no credentials for mechanism %q", mech)
 	}
-	e, err := s.find(ctx, name)
-	if err != nil && !errors.Is(err, ErrUnknown) {
+	made, err := s.makeUp(ctx, h, name) // for every name, so that it takes the same time
+	if err != nil {
 		return sasl.Credentials{}, Account{}, err
 	}
-	if err != nil || len(e.credentials[h].StoredKey) == 0 {
-		made, err := s.makeUp(ctx, h, name)
-		return made, Account{}, cmp.Or(err, ErrUnknown)
+	a, k, err := s.keysOf(ctx, name)
+	switch {
+	case errors.Is(err, ErrUnknown), err == nil && len(k[h].StoredKey) == 0:
+		return made, Account{}, ErrUnknown
+	case err != nil:
+		return sasl.Credentials{}, Account{}, err
+	case a.Disabled:
+		return k[h], a, ErrDisabled
 	}
-	if e.account.Disabled {
-		return e.credentials[h], e.account, ErrDisabled
+	return k[h], a, nil
+}
+
+// keys are those of an account, by sasl.Hash.
+type keys [sasl.SHA512 + 1]sasl.Credentials
+
+// keysOf returns the account of name with its keys; ErrUnknown if nobody has it. It asks the store each time, and for
+// nobody's keys too: see the package's comment.
+func (s *Service) keysOf(ctx context.Context, name string) (a Account, k keys, err error) {
+	name, _ = s.normal(name) // "" is nobody's name
+	unknown := false
+	err = s.db.Read(ctx, func(tx *db.ReadTx) (err error) {
+		a, err = named(tx, name)
+		if unknown = errors.Is(err, ErrUnknown); err != nil && !unknown {
+			return err
+		}
+		return k.read(tx, a.ID)
+	})
+	if err == nil && unknown {
+		err = ErrUnknown
 	}
-	return e.credentials[h], e.account, nil
+	return a, k, err
+}
+
+// read fills k from the store.
+func (k *keys) read(tx *db.ReadTx, account int64) error {
+	const q = `SELECT hash, salt, iterations, stored_key, server_key FROM account_credential WHERE account = $1`
+	rows, err := tx.Query(q, account)
+	if err != nil {
+		return fmt.Errorf("read credentials: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var hash string
+		var c sasl.Credentials
+		if err := rows.Scan(&hash, &c.Salt, &c.Iterations, &c.StoredKey, &c.ServerKey); err != nil {
+			return fmt.Errorf("read credentials: %w", err)
+		}
+		for _, h := range sasl.Hashes() {
+			if h.String() == hash {
+				k[h] = c
+			}
+		}
+	}
+	return rows.Err()
 }
 
 // makeUp returns credentials for a name that nobody has, or an account without keys for h.
@@ -130,9 +177,11 @@ func (s *Service) makeUp(ctx context.Context, h sasl.Hash, name string) (sasl.Cr
 	if err != nil {
 		return sasl.Credentials{}, err
 	}
+	iterations := cmp.Or(p[h], s.iterations)
 	return sasl.Credentials{
-		Salt:       s.madeUpPart("salt", h.String(), name)[:saltLen],
-		Iterations: cmp.Or(p[h], s.iterations),
+		// An account has another count when it has another password, and with that another salt.
+		Salt:       s.madeUpPart("salt", h.String(), strconv.Itoa(iterations), name)[:saltLen],
+		Iterations: iterations,
 		StoredKey:  s.madeUpPart("stored", h.String(), name)[:h.Size()],
 		ServerKey:  s.madeUpPart("server", h.String(), name)[:h.Size()],
 	}, nil
@@ -168,7 +217,7 @@ func (s *Service) CheckPassword(ctx context.Context, name, password string) (Acc
 
 // bestHash returns the strongest hash function that an account has keys for, or would have if there was one.
 func (s *Service) bestHash(ctx context.Context, name string) (sasl.Hash, error) {
-	e, err := s.find(ctx, name)
+	_, k, err := s.keysOf(ctx, name)
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return 0, err
 	}
@@ -181,7 +230,7 @@ func (s *Service) bestHash(ctx context.Context, name string) (sasl.Hash, error) 
 			return 0, err
 		}
 	} else {
-		for h, c := range e.credentials {
+		for h, c := range k {
 			p[h] = c.Iterations
 		}
 	}
@@ -212,7 +261,7 @@ func (s *Service) StillOpens(tx db.Querier, id, password int64) error {
 // SetPassword replaces the password of an account, and ends all its tokens and codes: who knew the old password, or
 // has a device that was lost, is out. ErrUnknown if there is no account of id.
 func (s *Service) SetPassword(tx *db.Tx, id int64, p Password) error {
-	a, err := scan(tx.QueryRow(`UPDATE account SET password = password + 1 WHERE id = $1 RETURNING `+columns, id))
+	a, err := scan(tx.QueryRow(`UPDATE account SET password = password + 1 WHERE id = $1 AND `+there+` RETURNING `+columns, id))
 	if err != nil {
 		return err
 	}

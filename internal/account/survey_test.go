@@ -189,6 +189,7 @@ func TestIterationsTellNothing(t *testing.T) {
 			s.create(fmt.Sprint("old", i), User)
 		}
 		s.iterations = 16
+		salts := map[string]string{}
 		counts := func() map[string]int {
 			t.Helper()
 			m := map[string]int{}
@@ -203,6 +204,13 @@ func TestIterationsTellNothing(t *testing.T) {
 					t.Errorf("%s: %d for SHA-1, %d for SHA-256: no account is so", name, one.Iterations, c.Iterations)
 				}
 				m[name] = c.Iterations
+				for _, c := range []sasl.Credentials{c, one} {
+					with := fmt.Sprint(c.Iterations)
+					if before, ok := salts[string(c.Salt)]; ok && before != with {
+						t.Errorf("%s: one salt with %s iterations and with %s", name, before, with)
+					}
+					salts[string(c.Salt)] = with
+				}
 			}
 			return m
 		}

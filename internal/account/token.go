@@ -116,16 +116,13 @@ func agent(text string) string {
 
 // Knows reports whether a client has a token of the account of name, and so has logged in to it before.
 func (s *Service) Knows(ctx context.Context, name, client string) (known bool, err error) {
-	e, err := s.find(ctx, name)
-	if errors.Is(err, ErrUnknown) || client == "" {
-		return false, nil
-	}
-	if err != nil {
+	a, err := s.find(ctx, name) // ID 0 is nobody's: unknown names are looked up too
+	if err != nil && !errors.Is(err, ErrUnknown) {
 		return false, err
 	}
 	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
 		const q = `SELECT EXISTS (SELECT 1 FROM account_token WHERE account = $1 AND client = $2)` // by the primary key
-		return tx.QueryRow(q, e.account.ID, client).Scan(&known)
+		return tx.QueryRow(q, a.ID, client).Scan(&known)
 	})
 	if err != nil {
 		return false, fmt.Errorf("look for a client: %w", err)
@@ -162,14 +159,11 @@ func (s *Service) Candidates(ctx context.Context, name, client, mech string) (li
 	if !isHT(mech) {
 		return nil, nil
 	}
-	e, err := s.find(ctx, name)
-	var id int64 // of nobody: unknown names are looked up too, so that they take as long as others
-	switch {
-	case err == nil:
-		id = e.account.ID
-	case !errors.Is(err, ErrUnknown):
+	a, err := s.find(ctx, name)
+	if err != nil && !errors.Is(err, ErrUnknown) {
 		return nil, err
 	}
+	id := a.ID // 0 is nobody's: unknown names are looked up too, so that they take as long as others
 	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
 		const tokens = `
 			SELECT id, secret FROM account_token

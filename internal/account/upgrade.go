@@ -23,8 +23,8 @@ type Upgrade struct {
 // Upgrade returns an upgrade of the account of name for h, or nil where it has keys for h. ErrUnknown if there is no
 // account.
 func (s *Service) Upgrade(ctx context.Context, name string, h sasl.Hash) (*Upgrade, error) {
-	e, err := s.find(ctx, name)
-	if err != nil || len(e.credentials[h].StoredKey) > 0 {
+	_, k, err := s.keysOf(ctx, name)
+	if err != nil || len(k[h].StoredKey) > 0 {
 		return nil, err
 	}
 	u := &Upgrade{Hash: h, Salt: make([]byte, saltLen), Iterations: s.iterations}
@@ -42,17 +42,10 @@ func (s *Service) AddKeys(tx *db.Tx, id, password int64, u Upgrade, salted []byt
 	if err := s.StillOpens(tx, id, password); err != nil {
 		return err
 	}
-	a, err := s.Get(tx, id)
-	if err != nil {
-		return err
-	}
 	added, err := addKeys(tx, id, u.Hash, sasl.FromSalted(u.Hash, salted, u.Salt, u.Iterations))
 	if err != nil || !added {
 		return err
 	}
-	tx.After(func() {
-		s.cache.forget(a.Name)
-		s.surveys.changed(true) // so that the next one may use it
-	})
+	tx.After(func() { s.surveys.changed(true) }) // so that the next one may use it
 	return nil
 }
