@@ -17,7 +17,8 @@ func testNbxmpp(t *testing.T, binary kith.Binary) {
 	}
 	s := binary.Start(t)
 	for name, accounts := range map[string][]string{
-		"login": {"ann", "ben"},
+		"login":    {"ann", "ben"},
+		"register": {"ann"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -36,6 +36,7 @@ func testSlixmpp(t *testing.T, binary kith.Binary) {
 		"presence": {"ann", "ben", "cat"},
 		"messages": {"ann", "ben"},
 		"services": {"ann"},
+		"register": {"ann", "ben"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
