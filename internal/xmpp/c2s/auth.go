@@ -171,13 +171,19 @@ func (x *exchange) failed(err error) error {
 		mechanism = metrics.Other // a stranger's word, and it may be long
 	}
 	c.srv.count.Logins.Of(mechanism, se.Condition).Inc()
-	if se.Condition != sasl.Aborted && se.Condition != sasl.InvalidMechanism {
+	switch {
+	case se.Condition == sasl.Aborted, se.Condition == sasl.InvalidMechanism:
+	case se.Cause != nil: // nobody has guessed
+		c.failures++
+	default:
 		again := se.Condition == sasl.NotAuthorized && c.guess.again(x.localpart(), x.mechanism)
 		if !again {
 			c.failures++
 		}
-		c.srv.throttle.failed(c.srv.life, failure{c.stream.RemoteAddr(), x.localpart(), again})
-		c.log.Info("log-in failed", "condition", se.Condition, "mechanism", x.mechanism)
+		if c.srv.throttle.failed(c.srv.life, failure{c.stream.RemoteAddr(), x.localpart(), again}) {
+			c.srv.count.Throttled.Inc()
+		}
+		c.log.Info("log-in failed", "condition", se.Condition, "mechanism", mechanism)
 	}
 	if err := c.stream.Write(saslFailure(x.profile, se.Condition, se.Text)); err != nil {
 		return err
@@ -211,6 +217,17 @@ func saslFailure(profile, condition, text string) xmlstream.Raw {
 	return b.End().Build()
 }
 
+// begins counts a log-in, and ends the stream where there can be no more.
+func (c *conn) begins() error {
+	if c.continued { // XEP-0388 §4.8
+		return inProgress()
+	}
+	if c.offered.begun++; c.offered.begun > maxLogins {
+		return &stream.Error{Condition: "policy-violation", Text: "too many log-ins were begun"}
+	}
+	return nil
+}
+
 // authenticate is SASL as RFC 6120 §6.4 has it.
 func authenticate(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, err error) {
 	for {
@@ -225,8 +242,8 @@ func authenticate(ctx context.Context, c *conn, el *xmlstream.Element) (restart 
 
 // attempt is one exchange of SASL.
 func attempt(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, err error) {
-	if c.continued {
-		return false, inProgress()
+	if err := c.begins(); err != nil {
+		return false, err
 	}
 	n := el.Root()
 	x := &exchange{c: c, profile: nsSASL, mechanism: n.Attr("mechanism")}

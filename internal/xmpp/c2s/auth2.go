@@ -55,8 +55,8 @@ type login struct {
 
 // authenticate2 is SASL2. It does not restart the stream (XEP-0388 §2.6.1).
 func authenticate2(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, err error) {
-	if c.continued { // XEP-0388 §4.8
-		return false, inProgress()
+	if err := c.begins(); err != nil {
+		return false, err
 	}
 	n := el.Root()
 	l := &login{exchange: exchange{c: c, profile: nsSASL2, mechanism: n.Attr("mechanism")}}

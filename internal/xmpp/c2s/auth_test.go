@@ -3,12 +3,16 @@
 package c2s
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/xmpptest"
 )
@@ -196,6 +200,116 @@ func TestNoGuess(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A log-in that is begun tells something by the time of its answer, and costs something: a stream has a bounded number,
+// however they end.
+func TestLoginsWithoutEnd(t *testing.T) {
+	const begin = `<auth xmlns="` + nsSASL + `" mechanism="SCRAM-SHA-256">`
+	first := begin + b64("n,,n=juliet,r=fyko") + `</auth>`
+	for name, again := range map[string]string{"given up": `<abort xmlns="` + nsSASL + `"/>`, "begun anew": ""} {
+		t.Run(name, func(t *testing.T) {
+			perform(t, func(t *testing.T, w *world) {
+				c := w.client()
+				for range maxLogins {
+					c.MustSend(t, first)
+					c.MustExpect(t, `<challenge xmlns="`+nsSASL+`">…</challenge>`)
+					if again != "" {
+						c.MustSend(t, again)
+						c.MustExpect(t, `<failure xmlns="`+nsSASL+`"><aborted/></failure>`)
+					}
+				}
+				c.MustSend(t, first)
+				w.ends(c, "policy-violation")
+			})
+		})
+	}
+	t.Run("in SASL2", func(t *testing.T) {
+		perform(t, func(t *testing.T, w *world) {
+			c := w.client()
+			for range maxLogins {
+				c.MustSend(t, `<authenticate xmlns="`+nsSASL2+`" mechanism="PLAIN"/>`)
+				c.MustExpect(t, `<failure xmlns="`+nsSASL2+`"><invalid-mechanism xmlns="`+nsSASL+`"/></failure>`)
+			}
+			c.MustSend(t, `<authenticate xmlns="`+nsSASL2+`" mechanism="PLAIN"/>`)
+			w.ends(c, "policy-violation")
+		})
+	})
+}
+
+// brokenAccounts are on a disk that is gone.
+type brokenAccounts struct{ Accounts }
+
+func (brokenAccounts) Credentials(context.Context, string, string) (sasl.Credentials, account.Account, error) {
+	return sasl.Credentials{}, account.Account{}, errors.New("the disk is gone")
+}
+
+// Nobody has guessed where it was us who failed, and nobody is told why.
+func TestFailuresOfOurs(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		w.server.Log = slog.New(slog.DiscardHandler)
+		w.server.Accounts = brokenAccounts{w.server.Accounts}
+		before := time.Now()
+		c := w.client()
+		for range maxFailures {
+			err := c.Authenticate(t.Context(), "juliet", password, sasl.SCRAMSHA256)
+			if condition(err) != "temporary-auth-failure" || strings.Contains(err.Error(), "disk") {
+				t.Fatalf("got %v", err)
+			}
+		}
+		w.ends(c, "policy-violation")
+		if took := time.Since(before); took > firstDelay/2 {
+			t.Errorf("it took %v", took)
+		}
+		w.server.throttle.mu.Lock()
+		defer w.server.throttle.mu.Unlock()
+		if n := len(w.server.throttle.seen); n != 0 {
+			t.Errorf("%d failures are remembered", n)
+		}
+	})
+}
+
+// The log has no words of strangers in it, which may be long; and failures that are answered late are counted.
+func TestLogOfFailures(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		var log lockedBuffer
+		w.server.Log = slog.New(slog.NewTextHandler(&log, nil))
+		c := w.client()
+		for range maxFailures {
+			c.MustSend(t, `<authenticate xmlns="`+nsSASL2+`" mechanism="`+strings.Repeat("wherefore", 200)+`"><initial-response>***</initial-response></authenticate>`)
+			c.MustExpect(t, `<failure xmlns="`+nsSASL2+`"><incorrect-encoding xmlns="`+nsSASL+`"/></failure>`)
+		}
+		w.ends(c, "policy-violation")
+		if strings.Contains(log.String(), "wherefore") {
+			t.Error("it has")
+		}
+		for range freeFailures + 1 {
+			if err := w.client().Authenticate(t.Context(), "juliet", "open sesame, please", sasl.SCRAMSHA256); condition(err) != "not-authorized" {
+				t.Fatal(err)
+			}
+		}
+		if got := w.server.Counters().Throttled.Value(); got != 1 {
+			t.Errorf("%d failures were answered late, want 1", got)
+		}
+	})
+}
+
+// lockedBuffer is a log that several goroutines write.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.String()
 }
 
 // Who sends no initial response is asked for it, in the way of the profile (RFC 6120 §6.4.2, XEP-0388 §2.2).

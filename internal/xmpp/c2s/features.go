@@ -5,6 +5,7 @@ package c2s
 import (
 	"context"
 
+	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/session"
 	"github.com/kith-im/kith/internal/xmpp/stream"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
@@ -125,9 +126,9 @@ func (c *conn) take(ctx context.Context, el *xmlstream.Element) (restart bool, e
 	case name.Space == session.NSManagement: // XEP-0198 §3: not before binding, and not before the log-in
 		return false, c.stream.Write(managementFailed("unexpected-request"))
 	case name.Space == nsSASL && c.state&secure == 0: // RFC 6120 §6.5.4
-		return false, c.stream.Write(saslFailure(nsSASL, "encryption-required", ""))
+		return false, c.stream.Write(saslFailure(nsSASL, sasl.EncryptionRequired, ""))
 	case name.Space == nsSASL2 && c.state&secure == 0:
-		return false, c.stream.Write(saslFailure(nsSASL2, "encryption-required", ""))
+		return false, c.stream.Write(saslFailure(nsSASL2, sasl.EncryptionRequired, ""))
 	case name.Space == nsTLS: // RFC 6120 §5.4.2.2: it does not fit here
 		if err := c.stream.Write(xmlstream.Elem(nsTLS, "failure")); err != nil {
 			return false, err

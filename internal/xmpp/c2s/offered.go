@@ -19,6 +19,10 @@ const (
 // upgradePrefix is in front of the names of upgrade tasks (XEP-0480 §2.1).
 const upgradePrefix = "UPGR-"
 
+// maxLogins is how many log-ins may be begun on one stream, those included that were given up: a wrong password tried by
+// each of six mechanisms, five times (see guess).
+const maxLogins = 6 * maxFailures
+
 // offered is by what the client of a stream may log in. It is made once for each stream, so that what is accepted is
 // what was offered (XEP-0388 §2.3), and what SCRAM protects is what was said (XEP-0474 §6.1). It does not depend on the
 // name, and is the same for SASL and SASL2.
@@ -27,6 +31,7 @@ type offered struct {
 	tokens   []string    // mechanisms for tokens, SASL2 only (XEP-0484 §3.1)
 	upgrades []sasl.Hash // that an account may be given keys for, SASL2 only
 	names    []string    // accounts that the client's certificate names, for EXTERNAL
+	begun    int         // log-ins, whatever came of them
 }
 
 // prepare finds out what to offer.

@@ -72,9 +72,9 @@ func network(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// failed counts a failure and waits as long as its answer has to. One that is the same as the last waits as long, and
-// does not count.
-func (t *throttle) failed(ctx context.Context, f failure) {
+// failed counts a failure and waits as long as its answer has to, and reports whether that was at all. One that is the
+// same as the last waits as long, and does not count.
+func (t *throttle) failed(ctx context.Context, f failure) (late bool) {
 	p := network(f.from)
 	t.mu.Lock()
 	count := t.count
@@ -87,7 +87,9 @@ func (t *throttle) failed(ctx context.Context, f failure) {
 		count(throttleKey{name: f.name, all: true})
 	}
 	t.mu.Unlock()
-	sleep(ctx, delay(n))
+	d := delay(n)
+	sleep(ctx, d)
+	return d > 0
 }
 
 // siege returns how long the verdict on a log-in for name is held back: 0 unless the account is besieged, and the

@@ -68,7 +68,6 @@ const (
 	InvalidAuthzID       = "invalid-authzid"
 	InvalidMechanism     = "invalid-mechanism"
 	MalformedRequest     = "malformed-request"
-	MechanismTooWeak     = "mechanism-too-weak"
 	NotAuthorized        = "not-authorized"
 	TemporaryAuthFailure = "temporary-auth-failure"
 )
