@@ -334,6 +334,31 @@ func TestPasswordOfAnOpenDevice(t *testing.T) {
 	change(next, `<iq type="error" id="1"><error type="wait"><resource-constraint xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`)
 }
 
+// Who has a device of somebody else cannot keep its owner from changing the password by guessing at it.
+func TestThiefDoesNotLockTheOwnerOut(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.user(t, "juliet", account.User)
+	thief := s.byToken(t, "juliet")
+	guess := func() string {
+		t.Helper()
+		thief.MustSend(t, `<iq type="set" id="1"><query xmlns="jabber:iq:register"><x xmlns="jabber:x:data" type="submit">
+			<field var="FORM_TYPE"><value>jabber:iq:register:cancel</value></field><field var="username"><value>juliet</value></field>
+			<field var="password"><value>not it</value></field></x></query></iq>`)
+		return string(thief.MustExpect(t, `<iq type="error" id="1"/>`).Raw())
+	}
+	for range 5 {
+		guess()
+	}
+	if got := guess(); !strings.Contains(got, "resource-constraint") {
+		t.Errorf("the thief goes on: %s", got)
+	}
+	owner := s.login(t, "juliet", password, "balcony")
+	owner.MustSend(t, `<iq type="set" id="1"><query xmlns="jabber:iq:register"><username>juliet</username><password>parting is such sweet sorrow</password></query></iq>`)
+	owner.MustExpect(t, `<iq type="result" id="1"/>`)
+	thief.MustExpect(t, `<stream:error><reset xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)
+}
+
 // Who logged in by a token must know the password to leave (XEP-0077 §3.2), and the last admin cannot.
 func TestRemovalByAnOpenDevice(t *testing.T) {
 	t.Parallel()

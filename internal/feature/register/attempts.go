@@ -14,34 +14,41 @@ const (
 	maxKept     = 1000 // accounts; beyond, those without a late attempt are forgotten
 )
 
-// attempts counts by account. It is safe for concurrent use, and ready as its zero value.
-type attempts struct {
-	mu   sync.Mutex
-	late map[int64][]time.Time // not older than window when they were noted
+// An asker is whom attempts are counted for. Who has just shown to know the password is counted apart, so that somebody
+// who guesses at it on a device that was left open cannot keep the owner from changing it.
+type asker struct {
+	account int64
+	fresh   bool // it logged in with the password a moment ago
 }
 
-// spent reports whether the account has had all that it may.
-func (a *attempts) spent(id int64, now time.Time) bool {
+// attempts counts by asker. It is safe for concurrent use, and ready as its zero value.
+type attempts struct {
+	mu   sync.Mutex
+	late map[asker][]time.Time // not older than window when they were noted
+}
+
+// spent reports whether one has had all that one may.
+func (a *attempts) spent(by asker, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(since(a.late[id], now)) >= maxAttempts
+	return len(since(a.late[by], now)) >= maxAttempts
 }
 
 // note counts one more.
-func (a *attempts) note(id int64, now time.Time) {
+func (a *attempts) note(by asker, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.late) >= maxKept {
-		for id, list := range a.late {
+		for by, list := range a.late {
 			if len(since(list, now)) == 0 {
-				delete(a.late, id)
+				delete(a.late, by)
 			}
 		}
 	}
 	if a.late == nil {
-		a.late = map[int64][]time.Time{}
+		a.late = map[asker][]time.Time{}
 	}
-	a.late[id] = append(since(a.late[id], now), now)
+	a.late[by] = append(since(a.late[by], now), now)
 }
 
 // since returns those of a list that are still within the window.

@@ -119,10 +119,12 @@ func (x *register) change(ctx context.Context, q *router.Request, r request) err
 		return stanza.BadRequest
 	case !own(q, r.name):
 		return stanza.NotAllowed
-	case x.attempts.spent(q.Owner.ID, x.Now()):
+	}
+	by := x.who(q)
+	if x.attempts.spent(by, x.Now()) {
 		return tooOften
 	}
-	if err := x.prove(ctx, q, r.proof); err != nil {
+	if err := x.prove(ctx, q, by, r.proof); err != nil {
 		if errors.Is(err, errProof) {
 			return wantsOldPassword
 		}
@@ -135,7 +137,7 @@ func (x *register) change(ctx context.Context, q *router.Request, r request) err
 		}
 		return err
 	}
-	x.attempts.note(q.Owner.ID, x.Now())
+	x.attempts.note(by, x.Now())
 	q.Device.Spare()
 	err = x.DB.Write(ctx, func(tx *db.Tx) error { return x.Accounts.SetPassword(tx, q.Owner.ID, p) })
 	if err != nil {
@@ -146,13 +148,14 @@ func (x *register) change(ctx context.Context, q *router.Request, r request) err
 
 // remove removes the account (XEP-0077 §3.2). The answer is on its way before the stream ends.
 func (x *register) remove(ctx context.Context, q *router.Request, r request) error {
-	switch {
-	case !own(q, r.name):
+	if !own(q, r.name) {
 		return stanza.NotAllowed
-	case x.attempts.spent(q.Owner.ID, x.Now()):
+	}
+	by := x.who(q)
+	if x.attempts.spent(by, x.Now()) {
 		return tooOften
 	}
-	if err := x.prove(ctx, q, r.proof); err != nil {
+	if err := x.prove(ctx, q, by, r.proof); err != nil {
 		if errors.Is(err, errProof) {
 			return wantsPassword
 		}
@@ -173,23 +176,29 @@ func own(q *router.Request, name string) bool {
 // errProof says that it is not sure that the owner asks.
 var errProof = errors.New("register: not proved")
 
+// who says for whom an attempt is counted.
+func (x *register) who(q *router.Request) asker {
+	return asker{q.Owner.ID, q.Device.LogIn.ByPassword(x.Now(), recent)}
+}
+
 // prove returns nil where the owner of the account asks, and not only a device of theirs.
-func (x *register) prove(ctx context.Context, q *router.Request, password string) error {
-	if password == "" {
-		if q.Device.LogIn.ByPassword(x.Now(), recent) {
-			return nil
-		}
+func (x *register) prove(ctx context.Context, q *router.Request, by asker, password string) error {
+	switch {
+	case password != "":
+	case by.fresh:
+		return nil
+	default:
 		return errProof
 	}
 	_, err := x.Accounts.CheckPassword(ctx, q.Owner.Name, password)
 	if errors.Is(err, account.ErrPassword) || errors.Is(err, account.ErrDisabled) {
-		x.attempts.note(q.Owner.ID, x.Now())
+		x.attempts.note(by, x.Now())
 		return errProof
 	}
 	return err
 }
 
-var tooOften = stanza.ResourceConstraint.WithText("That was tried often. Please wait an hour.")
+var tooOften = stanza.ResourceConstraint.WithText("That was tried often. Please log in with your password again, or wait an hour.")
 
 // What refuses who has not proved to be the owner, and asks for the proof.
 var (
