@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
@@ -80,6 +81,7 @@ type Server struct {
 	Options
 	throttle   *throttle
 	handshakes handshakes
+	shakes     stream.Shakes
 	strangers  strangers
 	count      Counters
 	life       context.Context // ends with Shutdown; for what nobody needs to wait for then
@@ -102,6 +104,7 @@ func New(o Options) *Server {
 		o.Limits = xmlstream.AfterAuth
 	}
 	s := &Server{Options: o, throttle: newThrottle(o.Now), handshakes: handshakes{base: o.TLS, clients: o.ClientCAs}, conns: map[*conn]struct{}{}}
+	s.shakes = stream.NewShakes(2 * runtime.GOMAXPROCS(0))
 	s.berths = berths{srv: s, by: map[session.Key]*berth{}}
 	s.life, s.die = context.WithCancel(context.Background())
 	for _, to := range []router.Target{router.Server, router.Self} {
@@ -137,7 +140,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, direct bool) error {
 			transport = "tls"
 		}
 		s.start(transport, addressOf(nc), func() (*stream.Stream, *shown) {
-			st := stream.NewTCP(nc, stream.Options{From: s.Domain.String()})
+			st := stream.NewTCP(nc, stream.Options{From: s.Domain.String(), Shakes: s.shakes})
 			if !direct {
 				return st, &shown{}
 			}

@@ -45,6 +45,7 @@ type link struct {
 	drained bool // Read took all there was; it is not asked again before await
 	asked   bool // await has looked
 	shaking bool // a handshake is in progress: Read waits, and flushes before that
+	shakes  Shakes
 
 	mu      sync.Mutex // held for moments; guards the rest
 	rest    *[]byte    // what is to be written, from the pool; nil if nothing is
@@ -78,8 +79,10 @@ func (l *link) open(c syscall.Conn) {
 
 // Read reads what is there; errBlocked says that nothing is, and that await comes next.
 func (l *link) Read(p []byte) (int, error) {
-	if l.shaking { // what the peer is to answer must be on its way
-		if err := l.flush(false); err != nil {
+	if l.shaking {
+		l.shakes.leave()
+		defer l.shakes.enter()
+		if err := l.flush(false); err != nil { // what the peer is to answer must be on its way
 			return 0, err
 		}
 	}

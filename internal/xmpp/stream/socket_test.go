@@ -363,3 +363,33 @@ func TestProgress(t *testing.T) {
 		}
 	})
 }
+
+// A client in the middle of its handshake, from which nothing comes, takes nobody's place.
+func TestShakes(t *testing.T) {
+	t.Parallel()
+	serverTLS, clientTLS := configs(t)
+	shakes := stream.NewShakes(1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for i := range 6 {
+		a, b := sockets(t)
+		s := stream.NewTCP(a, stream.Options{Shakes: shakes})
+		if i%2 == 0 {
+			wg.Go(func() {
+				if err := s.StartTLS(serverTLS); err == nil {
+					t.Error("a handshake without a client")
+				}
+			})
+			defer s.Cut()
+			continue
+		}
+		wg.Go(func() {
+			if err := s.StartTLS(serverTLS); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := tls.Client(b, clientTLS).Handshake(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -3,7 +3,6 @@
 package stream
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -39,7 +38,7 @@ func (s *Stream) startTLS(cfg *tls.Config) (err error) {
 	// Nobody writes into the handshake; a Close from elsewhere cuts it when its patience ends.
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	s.link.shaking = true
+	s.link.shaking, s.link.shakes = true, s.o.Shakes
 	defer func() {
 		s.link.shaking = false
 		if err != nil || s.o.Client {
@@ -50,9 +49,10 @@ func (s *Stream) startTLS(cfg *tls.Config) (err error) {
 	if s.o.Client {
 		t = tls.Client(s.link, cfg)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
-	defer cancel()
-	if err := t.HandshakeContext(ctx); err != nil {
+	s.o.Shakes.enter()
+	defer s.o.Shakes.leave()
+	defer time.AfterFunc(handshakeTimeout, func() { _ = s.link.Close() }).Stop() // the handshake meets it
+	if err := t.Handshake(); err != nil {
 		if s.down.Load() {
 			return ErrClosed
 		}

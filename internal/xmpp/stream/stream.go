@@ -57,6 +57,26 @@ type Options struct {
 	Limits xmlstream.Limits // of what is read; the zero value is xmlstream.BeforeAuth
 	Secure bool             // a trusted proxy, or the way itself, protects the stream though TLS is not ours
 	Remote netip.Addr       // the peer's address where a trusted proxy knows better; else that of the connection
+	Shakes Shakes           // which TLS handshakes go on at once; nil: all
+}
+
+// Shakes are places for TLS handshakes. When everybody comes back at once, those who have a place do their part and the
+// rest queue here, not in front of who is at work already. Who waits for its peer has no place.
+type Shakes chan struct{}
+
+// NewShakes returns n places.
+func NewShakes(n int) Shakes { return make(Shakes, n) }
+
+func (s Shakes) enter() {
+	if s != nil {
+		s <- struct{}{}
+	}
+}
+
+func (s Shakes) leave() {
+	if s != nil {
+		<-s
+	}
 }
 
 // A Stream is one XML stream, or one after the other after restarts, in both directions over one connection.
