@@ -18,6 +18,8 @@ func TestByPassword(t *testing.T) {
 		{"just now", LogIn{At: now, Password: true}, true},
 		{"nearly too long ago", LogIn{At: now.Add(time.Second - 5*time.Minute), Password: true}, true},
 		{"too long ago", LogIn{At: now.Add(-5 * time.Minute), Password: true}, false},
+		{"a moment ahead, by the clock of another node", LogIn{At: now.Add(time.Second), Password: true}, true},
+		{"in the future, since the clock was set back over a restart", LogIn{At: now.Add(time.Hour), Password: true}, false},
 		{"by a token", LogIn{At: now}, false},
 		{"nobody knows", LogIn{}, false},
 	} {
