@@ -32,6 +32,8 @@ func (s *Stream) startTLS(cfg *tls.Config) (err error) {
 	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
+	// COMPAT(go-xmpp): a line break behind <starttls/>, which RFC 6120 §5.3.3 does not want. It counts for nothing.
+	s.parser.SkipSpace()
 	if s.parser.Buffered() > 0 {
 		return &Error{Condition: "policy-violation", Text: "data before the TLS handshake"}
 	}

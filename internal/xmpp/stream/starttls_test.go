@@ -47,7 +47,7 @@ func TestStartTLS(t *testing.T) {
 			if _, err := c.Open(); err != nil {
 				return err
 			}
-			if err := c.Write(startTLS); err != nil {
+			if err := c.Write(startTLS + "\n"); err != nil { // as some do, though they must not (RFC 6120 §5.3.3)
 				return err
 			}
 			if _, err := c.Read(); err != nil {
@@ -112,7 +112,7 @@ func TestStartTLS(t *testing.T) {
 func TestStartTLSInjection(t *testing.T) {
 	t.Parallel()
 	serverTLS, _ := configs(t)
-	for _, injected := range []string{"<auth/>", "<", " "} {
+	for _, injected := range []string{"<auth/>", "<", " <"} {
 		s, p := opened(t, 0)
 		p.send(startTLS + injected)
 		if _, err := s.Read(); err != nil {

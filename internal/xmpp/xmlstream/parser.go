@@ -108,6 +108,18 @@ func (p *Parser) Feed(b []byte) {
 // the last token. It is 0 where a peer sent nothing behind the element that Next gave last, as STARTTLS demands.
 func (p *Parser) Buffered() int { return len(p.buf) - p.start }
 
+// SkipSpace consumes the white space at the head of what is buffered. It is for between two elements.
+func (p *Parser) SkipSpace() {
+	w := p.buf[p.start:]
+	i := 0
+	for i < len(w) && classes[w[i]]&isSpace != 0 {
+		i++
+	}
+	if i > 0 {
+		p.consume(i)
+	}
+}
+
 // Release gives the memory back that the parser works with if nothing is buffered, and does nothing otherwise.
 // Call it when a stream falls silent; the next Feed takes memory anew.
 func (p *Parser) Release() {

@@ -262,6 +262,18 @@ func TestSetLimits(t *testing.T) {
 	}
 }
 
+func TestSkipSpace(t *testing.T) {
+	t.Parallel()
+	for rest, want := range map[string]int{"": 0, "\n": 0, " \t\r\n": 0, " <": 1, "<a/> ": 5} {
+		p := NewParser(Limits{})
+		p.Feed([]byte(rest))
+		p.SkipSpace()
+		if got := p.Buffered(); got != want {
+			t.Errorf("%q: %d bytes are left, want %d", rest, got, want)
+		}
+	}
+}
+
 func TestBufferedAndRelease(t *testing.T) {
 	t.Parallel()
 	p := NewParser(AfterAuth)
