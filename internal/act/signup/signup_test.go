@@ -8,7 +8,10 @@ import (
 	"io"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -260,6 +263,55 @@ func TestAccept(t *testing.T) {
 		accept(nurse, by, token, false)
 		accept(nurse, invite.By{Name: "mercutio@elsewhere.example"}, token, true)
 		accept(nurse, invite.By{Name: "tybalt@elsewhere.example"}, token, false)
+	})
+}
+
+// One link, and many who come by all doors at once: as many get in as it is good for, and who does not leaves nothing.
+func TestOneLinkManyDoors(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		nurse := s.do(Request{Name: "nurse", Role: account.User}, nil).Account
+		juliet := s.do(Request{Name: "juliet", Role: account.User}, nil).Account
+		const uses, people = 3, 8
+		token := s.invite(invite.Request{Kind: invite.Contact, Inviter: nurse.ID, InviterName: nurse.Name, Uses: uses})
+		var came, used atomic.Int32
+		var wg sync.WaitGroup
+		for i := range people {
+			since := time.Now() // of an app that has shown the token before
+			if i%2 == 0 {
+				since = time.Time{} // of the page
+			}
+			wg.Go(func() {
+				_, err := s.Do(t.Context(), Request{Name: fmt.Sprint("romeo", i), Password: password, Token: token, Since: since})
+				switch {
+				case err == nil:
+					came.Add(1)
+					used.Add(1)
+				case !errors.Is(err, invite.ErrUsed):
+					t.Error(err)
+				}
+			})
+			wg.Go(func() {
+				by := invite.By{ID: juliet.ID, Name: juliet.Name} // once, however often she tries
+				if i%2 == 0 {
+					by = invite.By{Name: fmt.Sprintf("paris%d@elsewhere.example", i)}
+				}
+				err := s.DB.Write(t.Context(), func(tx *db.Tx) error {
+					ok, err := s.Accept(tx, nurse, by, token)
+					if ok {
+						tx.After(func() { used.Add(1) })
+					}
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		list, err := s.Accounts.List(t.Context(), "", 100)
+		if err != nil || len(list) != 2+int(came.Load()) || used.Load() != uses {
+			t.Errorf("%d uses of %d, %d newcomers, %d accounts, %v", used.Load(), uses, came.Load(), len(list), err)
+		}
 	})
 }
 
