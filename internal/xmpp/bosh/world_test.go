@@ -56,7 +56,7 @@ func play(t *testing.T, f func(w *world)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, conns: make(chan *peer, 2000), rid: 1 << 40, remote: netip.MustParseAddr("192.0.2.1"), secure: true, origin: true}
+		w := &world{T: t, conns: make(chan *peer, 6000), rid: 1 << 40, remote: netip.MustParseAddr("192.0.2.1"), secure: true, origin: true}
 		var listeners sync.WaitGroup // each ends with its connection
 		w.g = bosh.New(bosh.Options{
 			Domain: jid.MustParse("kith.example"),
