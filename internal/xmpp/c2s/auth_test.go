@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/xmpptest"
 )
@@ -292,6 +293,51 @@ func TestLogOfFailures(t *testing.T) {
 			t.Errorf("%d failures were answered late, want 1", got)
 		}
 	})
+}
+
+// What happens to an account between the proof and the binding of a resource counts, though no session is there to be
+// ended by it.
+func TestChangedBeforeBinding(t *testing.T) {
+	for name, change := range map[string]func(w *world, tx *db.Tx, id int64) error{
+		"another password": func(w *world, tx *db.Tx, id int64) error {
+			k, err := sasl.Derive(sasl.SHA256, "parting is such sweet sorrow", []byte("salt"), 1)
+			if err != nil {
+				return err
+			}
+			return w.Accounts.SetPassword(tx, id, account.Keys(map[sasl.Hash]sasl.Credentials{sasl.SHA256: k}))
+		},
+		"locked":  func(w *world, tx *db.Tx, id int64) error { return w.Accounts.SetDisabled(tx, id, true) },
+		"removed": func(w *world, tx *db.Tx, id int64) error { return w.Accounts.Delete(tx, id) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			perform(t, func(t *testing.T, w *world) {
+				r := withPassword()
+				r.RequestToken = true
+				c, welcome := w.login2(r)
+				c.Close()
+				bare := c.JID.Bare()
+				in := []*xmpptest.Client{w.client(), w.client(), w.client()}
+				if err := in[0].Authenticate(t.Context(), "juliet", password, sasl.SCRAMSHA256); err != nil {
+					t.Fatal(err)
+				}
+				for i, r := range []xmpptest.SASL2{withPassword(), withToken(welcome.Token)} {
+					r.Bind = false
+					if _, err := in[1+i].LoginSASL2(t.Context(), r); err != nil {
+						t.Fatal(err)
+					}
+				}
+				id := w.Account("juliet")
+				w.change(func(tx *db.Tx) error { return change(w, tx, id) })
+				for _, c := range in {
+					c.MustSend(t, `<iq type="set" id="b"><bind xmlns="`+nsBind+`"/></iq>`)
+					w.ends(c, "not-authorized")
+				}
+				if list := w.Routers[0].Devices(bare); len(list) != 0 {
+					t.Errorf("%d devices are left", len(list))
+				}
+			})
+		})
+	}
 }
 
 // lockedBuffer is a log that several goroutines write.
