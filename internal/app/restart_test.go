@@ -310,8 +310,10 @@ func TestCrashAfterRestart(t *testing.T) {
 	}
 	must(t, c.Bind(t.Context(), "balcony"))
 	c.MustSend(t, `<presence/>`)
+	patterns := []string{`<presence from="` + c.JID.String() + `"/>`, `<presence from="romeo@kith.example" type="unavailable"/>`}
 	for i := 1; i <= 3; i++ {
-		await(t, c, fmt.Sprintf(`<message id="%d"><delay xmlns="urn:xmpp:delay"/></message>`, i))
+		patterns = append(patterns, fmt.Sprintf(`<message id="%d"><delay xmlns="urn:xmpp:delay"/></message>`, i))
 	}
+	must(t, c.ExpectAll(t.Context(), patterns...))
 	c.MustExpectNothing(t)
 }
