@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package interop runs clients that others have written against the program: slixmpp, a library in Python whose plays
-// stand in the folder of that name, and profanity, which a person would use in a terminal. Where two people chat, one of
-// them sits in the web app, for which a client stands that logs in and binds as the web app does.
+// Package interop runs clients that others have written against the program: slixmpp and nbxmpp, libraries in Python whose
+// plays stand in the folders of these names, profanity, which a person would use in a terminal, and go-sendxmpp, which is
+// for scripts. Where two people chat, one of them may sit in the web app, for which a client stands that logs in and
+// binds as the web app does.
 //
 // clients.md says for each client what it checks and where it broke. Clients that are not installed are skipped, but with
 // CI=true they must be there.
@@ -37,6 +38,10 @@ func TestClients(t *testing.T) {
 	t.Run("profanity", func(t *testing.T) {
 		t.Parallel()
 		testProfanity(t, binary)
+	})
+	t.Run("go-sendxmpp", func(t *testing.T) {
+		t.Parallel()
+		testSendxmpp(t, binary)
 	})
 }
 

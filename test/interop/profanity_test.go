@@ -21,15 +21,48 @@ const (
 func testProfanity(t *testing.T, binary kith.Binary) {
 	program, tmux := kith.Need(t, "profanity"), kith.Need(t, "tmux")
 	s := binary.Start(t)
-	const pat, web = "pat@" + kith.Domain, "wim@" + kith.Domain
 	s.AddUser(t, "pat", password)
 	s.AddUser(t, "wim", password)
+	t.Run("chat", func(t *testing.T) {
+		t.Parallel()
+		testProfanityChat(t, s, tmux, program)
+	})
+	t.Run("refused", func(t *testing.T) {
+		t.Parallel()
+		testProfanityRefused(t, s, tmux, program)
+	})
+}
+
+// testProfanityRefused is what a person sees who may not in. Profanity is started anew for each: it cannot log in by
+// STARTTLS when it has registered, or tried to.
+func testProfanityRefused(t *testing.T, s *kith.Server, tmux, program string) {
+	p := openTerminal(t, tmux, program)
+	p.shows("Profanity. Type /help")
+	p.types("/register newcomer " + kith.Domain + " port " + portOf(s.Clients) + " tls trust")
+	p.shows("Enter password")
+	p.types(password)
+	p.shows("Confirm password")
+	p.types(password)
+	p.shows("Server error: Accounts here are by invitation. Please ask somebody who has one to invite you.")
+	p.types("/quit")
+
+	p = openTerminal(t, tmux, program)
+	p.shows("Profanity. Type /help")
+	p.types("/connect pat@" + kith.Domain + " server 127.0.0.1 port " + portOf(s.Clients) + " tls trust")
+	p.shows("Enter password")
+	p.types("not the password")
+	p.shows("Login failed")
+	p.types("/quit")
+}
+
+// testProfanityChat is a chat with a web user, over STARTTLS and then over direct TLS.
+func testProfanityChat(t *testing.T, s *kith.Server, tmux, program string) {
+	const pat, web = "pat@" + kith.Domain, "wim@" + kith.Domain
 	u := mustOpenWeb(t, s, "wim", "")
 	p := openTerminal(t, tmux, program)
 
 	p.shows("Profanity. Type /help")
-	connect := "/connect " + pat + " server 127.0.0.1 port " + s.Clients[strings.LastIndexByte(s.Clients, ':')+1:] + " tls force"
-	p.types(connect)
+	p.types("/connect " + pat + " server 127.0.0.1 port " + portOf(s.Clients) + " tls force")
 	p.shows("Enter password")
 	p.types(password)
 	p.shows("TLS certificate verification failed: self-signed certificate", "Common name        : localhost")
@@ -59,7 +92,7 @@ func testProfanity(t *testing.T, binary kith.Binary) {
 	if err := u.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p.types(connect)
+	p.types("/connect " + pat + " server 127.0.0.1 port " + portOf(s.ClientsTLS) + " tls legacy")
 	p.shows("Enter password")
 	p.types(password) // the certificate is known by now
 	p.shows("<< chat message: " + web)
@@ -69,6 +102,8 @@ func testProfanity(t *testing.T, binary kith.Binary) {
 	u.await(t, `<message type="chat"><body>got it</body></message>`)
 	p.types("/quit")
 }
+
+func portOf(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
 
 // A terminal is a program in one.
 type terminal struct {

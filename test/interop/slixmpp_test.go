@@ -51,6 +51,10 @@ func testSlixmpp(t *testing.T, binary kith.Binary) {
 		t.Parallel()
 		testResume(t, binary, "slixmpp/resume")
 	})
+	t.Run("external", func(t *testing.T) {
+		t.Parallel()
+		testExternal(t, binary)
+	})
 }
 
 // testSlixmppWithWeb is the web user's half of slixmpp/web.py.

@@ -16,9 +16,9 @@ from play import DOMAIN, PATIENCE, LoginFailed, Play, address, ask, cue, equal, 
 
 STARTTLS = (f"{DOMAIN}:{settings['clients']}", ConnectionProtocol.TCP, ConnectionType.START_TLS)
 DIRECT = (f"{DOMAIN}:{settings['clients_tls']}", ConnectionProtocol.TCP, ConnectionType.DIRECT_TLS)
-# On a server that is for people, a proxy in front of it makes this wss:, which is no business of the server.
+# A proxy in front of a server for people makes this wss:, so the library is told that it is.
 WEBSOCKET = (settings["web"].replace("http", "ws", 1) + "/xmpp-websocket", ConnectionProtocol.WEBSOCKET,
-             ConnectionType.PLAIN)
+             ConnectionType.DIRECT_TLS)
 
 
 def until(what, condition):
