@@ -159,7 +159,7 @@ func (p *pair) check(t *testing.T, attack string, calm time.Duration) {
 	m, n := p.median(t)
 	t.Logf("%s: median latency %v of %d messages", attack, m, n)
 	if !long() {
-		calm += 10 * time.Millisecond
+		calm += 50 * time.Millisecond
 	}
 	if m > 2*calm {
 		calm = max(calm, p.quiet(t)) // the machine may have got more to do since
