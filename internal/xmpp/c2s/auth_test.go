@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kith-im/kith/internal/account"
@@ -332,6 +333,7 @@ func TestChangedBeforeBinding(t *testing.T) {
 					c.MustSend(t, `<iq type="set" id="b"><bind xmlns="`+nsBind+`"/></iq>`)
 					w.ends(c, "not-authorized")
 				}
+				synctest.Wait() // until they have left
 				if list := w.Routers[0].Devices(bare); len(list) != 0 {
 					t.Errorf("%d devices are left", len(list))
 				}
