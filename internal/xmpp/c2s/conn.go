@@ -84,7 +84,7 @@ func (c *conn) stopReading() {
 	_ = c.stream.SetReadDeadline(time.Unix(1, 0)) // a connection that fails here ends anyhow
 }
 
-// serve is the life of a connection. Once it is bound that goes on in another goroutine, and the stack that this one has
+// serve is the life of a connection. Once it is bound that goes on in other goroutines, and the stack that this one has
 // grown for the handshake is given back.
 func (c *conn) serve() {
 	if err := c.negotiate(context.Background()); err != nil {
@@ -92,10 +92,17 @@ func (c *conn) serve() {
 		c.srv.gone(c)
 		return
 	}
-	go func() { // Shutdown waits for it
-		c.end(c.live())
-		c.srv.gone(c)
-	}()
+	c.stream.Serve(taker{c}) // Shutdown waits for its end
+}
+
+// A taker is a connection between binding and its end.
+type taker struct{ *conn }
+
+func (t taker) Take(el *xmlstream.Element) error { return t.element(el) }
+
+func (t taker) End(err error) {
+	t.end(err)
+	t.srv.gone(t.conn)
 }
 
 // negotiate takes the connection from its first byte to a bound resource.
@@ -160,19 +167,6 @@ func (c *conn) open(ctx context.Context) error {
 		return err
 	}
 	return c.stream.WriteFeatures(c.offer())
-}
-
-// live is what happens between binding and the end.
-func (c *conn) live() error {
-	for {
-		el, err := c.stream.Read()
-		if err != nil {
-			return err
-		}
-		if err := c.element(el); err != nil {
-			return err
-		}
-	}
 }
 
 // element takes one first-level element of a bound stream.

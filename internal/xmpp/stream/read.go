@@ -24,7 +24,11 @@ import (
 func (s *Stream) Read() (*xmlstream.Element, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	tok, err := s.token()
+	return s.element(s.token())
+}
+
+// element is what Read makes of a token.
+func (s *Stream) element(tok xmlstream.Token, err error) (*xmlstream.Element, error) {
 	switch {
 	case err != nil:
 		return nil, err
@@ -44,28 +48,50 @@ func (s *Stream) end(err error) error {
 	return err
 }
 
-// token returns what comes next. Of its errors, all but timeouts are the same ever after.
+// token waits for what comes next.
 func (s *Stream) token() (xmlstream.Token, error) {
-	if s.ended != nil {
-		return xmlstream.Token{}, s.ended
+	for {
+		tok, err := s.next()
+		if err == errBlocked {
+			s.rest()
+			err = s.failed(s.link.await())
+			if err == nil {
+				continue
+			}
+		}
+		return tok, err
 	}
-	var tok xmlstream.Token
-	var err error
+}
+
+// next returns what comes next, and errBlocked where that has to be waited for. Of its other errors, all but timeouts
+// are the same ever after.
+func (s *Stream) next() (tok xmlstream.Token, err error) {
+	if s.ended != nil {
+		return tok, s.ended
+	}
 	if s.parser != nil {
 		tok, err = s.tcpToken()
 	} else {
 		tok, err = s.webSocketToken()
 	}
+	if err == errBlocked {
+		return tok, err
+	}
+	return tok, s.failed(err)
+}
+
+// failed notes err, if it is one, unless reading may go on after it.
+func (s *Stream) failed(err error) error {
 	if err == nil {
-		return tok, nil
+		return nil
 	}
 	if s.down.Load() || s.suspended.Load() {
 		err = ErrClosed
 	}
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		return tok, err
+		return err
 	}
-	return tok, s.end(err)
+	return s.end(err)
 }
 
 func (s *Stream) tcpToken() (xmlstream.Token, error) {
@@ -75,12 +101,6 @@ func (s *Stream) tcpToken() (xmlstream.Token, error) {
 			return tok, err
 		}
 		err = s.fill()
-		if err == errBlocked {
-			if !s.gathering.Load() { // else much will come soon
-				s.parser.Release() // if it holds nothing
-			}
-			err = s.park()
-		}
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
@@ -103,13 +123,18 @@ func (s *Stream) fill() error {
 	return err
 }
 
-// park waits until there is something to read, with as little memory as can be.
-func (s *Stream) park() error {
+// rest does what has to be done before waiting: it sends what is due, and gives memory back.
+func (s *Stream) rest() {
 	s.flushDue()
+	switch {
+	case s.parser == nil:
+		s.frames.rest()
+	case !s.gathering.Load(): // else much will come soon
+		s.parser.Release() // if it holds nothing
+	}
 	if t := s.tls.Load(); t != nil {
 		dropBuffers(t)
 	}
-	return s.link.await()
 }
 
 // flushUnasked is flushDue where a read waits without telling that it has to.
@@ -119,24 +144,24 @@ func (s *Stream) flushUnasked() {
 	}
 }
 
-// frame returns the next message or control frame of a WebSocket.
+// frame waits for the next message or control frame of a WebSocket.
 func (s *Stream) frame() (op byte, payload []byte, err error) {
-	s.flushUnasked()
 	for {
 		op, payload, err = s.frames.next(s.limits.Bytes)
 		if err != errBlocked {
 			return op, payload, err
 		}
-		s.frames.rest()
-		if err := s.park(); err != nil {
+		s.rest()
+		if err := s.link.await(); err != nil {
 			return 0, nil, err
 		}
 	}
 }
 
 func (s *Stream) webSocketToken() (xmlstream.Token, error) {
+	s.flushUnasked()
 	for {
-		op, payload, err := s.frame()
+		op, payload, err := s.frames.next(s.limits.Bytes)
 		if err != nil {
 			if e, ok := errors.AsType[*frameError](err); ok {
 				s.code = e.code

@@ -393,3 +393,96 @@ func TestShakes(t *testing.T) {
 		}
 	}
 }
+
+// A taking is what Serve gave.
+type taking struct {
+	elements chan string // their names
+	ended    chan error
+	refuse   error // of what is called "refuse"
+}
+
+func newTaking() *taking {
+	return &taking{make(chan string), make(chan error, 1), errors.New("refused")}
+}
+
+func (t *taking) Take(el *xmlstream.Element) error {
+	name := el.Root().Name().Local
+	t.elements <- name
+	if name == "refuse" {
+		return t.refuse
+	}
+	return nil
+}
+
+func (t *taking) End(err error) { t.ended <- err }
+
+// Serve gives what comes, whether it waits in between or not, and then why it is over.
+func TestServe(t *testing.T) {
+	each(t, func(t *testing.T, s *stream.Stream, c net.Conn) {
+		got := newTaking()
+		s.Serve(got)
+		for _, parts := range [][]string{{"<a/>"}, {"<b>", "</b>"}, {"<c/><d>" + strings.Repeat("x", 10_000), "</d>"}, {"</stream:stream>"}} {
+			want := ""
+			for _, part := range parts {
+				if _, err := io.WriteString(c, part); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Millisecond) // most likely it waits now
+				want += part
+			}
+			for _, name := range []string{"a", "b", "c", "d"} {
+				if strings.Contains(want, "<"+name) {
+					if got := <-got.elements; got != name {
+						t.Errorf("got %s, want %s", got, name)
+					}
+				}
+			}
+		}
+		if err := <-got.ended; err != io.EOF {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// The ends of Serve: an element that is refused, a deadline, a connection that is cut, and a stream that is closed.
+func TestServeEnds(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(*stream.Stream, net.Conn, *taking)
+		want func(error, *taking) bool
+	}{
+		"refused": {
+			func(_ *stream.Stream, c net.Conn, got *taking) {
+				_, _ = io.WriteString(c, "<refuse/><a/>")
+				<-got.elements
+			},
+			func(err error, got *taking) bool { return err == got.refuse },
+		},
+		"a deadline": {
+			func(s *stream.Stream, _ net.Conn, _ *taking) { _ = s.SetReadDeadline(time.Unix(1, 0)) },
+			func(err error, _ *taking) bool { e, ok := errors.AsType[net.Error](err); return ok && e.Timeout() },
+		},
+		"cut": {
+			func(s *stream.Stream, _ net.Conn, _ *taking) { s.Cut() },
+			func(err error, _ *taking) bool { return errors.Is(err, stream.ErrClosed) },
+		},
+		"closed": {
+			func(s *stream.Stream, c net.Conn, _ *taking) {
+				_ = s.Close(nil)
+				_, _ = io.WriteString(c, "</stream:stream>")
+			},
+			func(err error, _ *taking) bool { return err == io.EOF },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, s *stream.Stream, c net.Conn) {
+				got := newTaking()
+				s.Serve(got)
+				time.Sleep(time.Millisecond) // most likely it waits now
+				test.end(s, c, got)
+				if err := <-got.ended; !test.want(err, got) {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}

@@ -19,15 +19,15 @@
 // <close/> of a WebSocket are a header and an end, and the framing of RFC 6455 is done in this package, server side
 // and client side, without extensions.
 //
-// Who may call what: Open, Read, Restart, StartTLS and SetLimits belong to one goroutine, the reader. The other
+// Who may call what: Open, Read, Restart, StartTLS, Serve and SetLimits belong to one goroutine, the reader. The other
 // writing methods belong to one goroutine at a time, the writer, which may be another one. Close, Cut, Suspend, the
 // deadlines and the getters may be called by anyone at any time. Pings of a WebSocket are answered while reading,
 // never in the middle of a write.
 //
-// A Stream starts no goroutine. While it is idle it holds no buffer, where its connection is a socket of the system's
-// that can be asked without waiting: a reader then waits for the socket to become readable, with nothing to read into
-// (link.go). TLS keeps what it has grown, a few KiB, unless it is made to drop that (tlsdrop.go). Over anything else,
-// such as a pipe, a reader waits with a buffer.
+// While a stream is idle it holds no buffer, where its connection is a socket of the system's that can be asked without
+// waiting: a reader then waits for the socket to become readable, with nothing to read into (link.go), and where Serve
+// reads, with the smallest stack (serve.go). TLS keeps what it has grown, a few KiB, unless it is made to drop that
+// (tlsdrop.go). Over anything else, such as a pipe, a reader waits with a buffer.
 //
 // What is written goes out at once as far as the peer takes it; the writer waits for the rest, outside of TLS. A peer
 // that takes nothing for a minute is cut.
@@ -86,10 +86,11 @@ type Stream struct {
 	tls  atomic.Pointer[tls.Conn] // over link; nil without
 
 	// The reader's.
-	reading lock              // held while reading; guards the five below
+	reading lock              // held while reading; guards the six below
 	parser  *xmlstream.Parser // nil on a WebSocket
 	frames  *frameReader      // nil on TCP
 	limits  xmlstream.Limits
+	taker   Taker  // of Serve; nil before
 	ended   error  // why no more can be read; nil while it can
 	code    uint16 // with what the WebSocket is to be closed
 
