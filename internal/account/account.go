@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/kith-im/kith/internal/db"
@@ -129,6 +130,7 @@ type Service struct {
 	log        *slog.Logger
 	madeUp     [32]byte // key of what unknown names are answered with
 	surveys    surveys
+	checks     chan struct{} // of passwords, as many as may be at once
 	seal       sealer
 	cache      cache
 	hooks      []func(Account, Change)
@@ -152,6 +154,7 @@ func New(d *db.DB, o Options) *Service {
 		now:        o.Now,
 		log:        o.Log.With("pkg", "account"),
 		madeUp:     o.Keys.Derive("scram-made-up"),
+		checks:     make(chan struct{}, runtime.GOMAXPROCS(0)),
 		seal:       newSealer(o.Keys.Derive("fast")),
 	}
 }

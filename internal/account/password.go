@@ -195,7 +195,8 @@ func (s *Service) madeUpPart(what ...string) []byte {
 }
 
 // CheckPassword returns the account of name if password is its own. It returns ErrPassword for a wrong password and
-// for an unknown name, after the same work, and ErrDisabled for the right password of a disabled account.
+// for an unknown name, after the same work, and ErrDisabled for the right password of a disabled account. It takes
+// milliseconds of a processor, and waits while as many checks as there are processors go on.
 func (s *Service) CheckPassword(ctx context.Context, name, password string) (Account, error) {
 	h, err := s.bestHash(ctx, name)
 	if err != nil {
@@ -205,7 +206,10 @@ func (s *Service) CheckPassword(ctx context.Context, name, password string) (Acc
 	if err != nil && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrDisabled) {
 		return Account{}, err
 	}
-	right := len(password) <= maxPassword && c.Check(h, password)
+	right, waited := s.check(ctx, c, h, password)
+	if waited != nil {
+		return Account{}, waited
+	}
 	if !right || errors.Is(err, ErrUnknown) {
 		return Account{}, ErrPassword
 	}
@@ -215,21 +219,35 @@ func (s *Service) CheckPassword(ctx context.Context, name, password string) (Acc
 	return a, nil
 }
 
+// check is Credentials.Check, when its turn comes. It fails when ctx ends before.
+func (s *Service) check(ctx context.Context, c sasl.Credentials, h sasl.Hash, password string) (right bool, err error) {
+	if len(password) > maxPassword {
+		return false, nil
+	}
+	select {
+	case s.checks <- struct{}{}:
+		defer func() { <-s.checks }()
+		return c.Check(h, password), nil
+	case <-ctx.Done():
+		return false, fmt.Errorf("check a password: %w", ctx.Err())
+	}
+}
+
 // bestHash returns the strongest hash function that an account has keys for, or would have if there was one.
 func (s *Service) bestHash(ctx context.Context, name string) (sasl.Hash, error) {
+	normal := name
+	if n, err := s.normal(name); err == nil {
+		normal = n
+	}
+	p, err := s.madeUpProfile(ctx, normal) // for every name, so that it takes the same time
+	if err != nil {
+		return 0, err
+	}
 	_, k, err := s.keysOf(ctx, name)
 	if err != nil && !errors.Is(err, ErrUnknown) {
 		return 0, err
 	}
-	var p profile
-	if err != nil {
-		if normal, err := s.normal(name); err == nil {
-			name = normal
-		}
-		if p, err = s.madeUpProfile(ctx, name); err != nil {
-			return 0, err
-		}
-	} else {
+	if err == nil {
 		for h, c := range k {
 			p[h] = c.Iterations
 		}

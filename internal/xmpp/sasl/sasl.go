@@ -2,7 +2,8 @@
 
 // Package sasl has the mechanisms by which a peer proves who it is: SCRAM-SHA-1 (RFC 5802), SCRAM-SHA-256 (RFC 7677)
 // and SCRAM-SHA-512, each also with channel binding (-PLUS); the token mechanisms of FAST (XEP-0484 v0.2.0), which are
-// HT-SHA-256-NONE, -ENDP and -EXPR (draft-schmaus-kitten-sasl-ht-09); and EXTERNAL (RFC 4422 §A).
+// HT-SHA-256-NONE, -ENDP and -EXPR (draft-schmaus-kitten-sasl-ht-09); EXTERNAL (RFC 4422 §A); and PLAIN (RFC 4616),
+// which is for servers whose admin wants it.
 //
 // A mechanism is a Server that is fed the client's messages, already decoded from base64, and answers with
 // challenges until it is done. It knows no network and no storage: keys come from a function that the caller
@@ -38,7 +39,19 @@ const (
 	HTSHA256ENDP    = "HT-SHA-256-ENDP" // with tls-server-end-point
 	HTSHA256EXPR    = "HT-SHA-256-EXPR" // with tls-exporter
 	EXTERNAL        = "EXTERNAL"
+	PLAIN           = "PLAIN"
 )
+
+// ByPassword reports whether who logs in by the mechanism mech proves to know the password.
+func ByPassword(mech string) bool {
+	_, scram := HashOf(mech)
+	return scram || mech == PLAIN
+}
+
+// Binds reports whether a log-in by the mechanism mech is bound to its channel: of use to nobody on another one.
+func Binds(mech string) bool {
+	return IsPlus(mech) || mech == HTSHA256ENDP || mech == HTSHA256EXPR
+}
 
 // maxMessageLen is how long a client's message may be, in bytes.
 const maxMessageLen = 4096
