@@ -146,7 +146,8 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	srv.clients = c2s.New(c2s.Options{
 		Domain: s.domain, Log: log.With("pkg", "c2s"), DB: s.db, Router: srv.router, Accounts: s.accounts, Sleepers: s.sleepers,
 		Registrar: s.signup, MayRegister: httpd.NewLimiter(registerEvery, registerBurst, time.Now).AllowFrom,
-		TLS: cert.TLSConfig(), ClientCAs: clientCAs, Features: features, Key: s.keys.Derive("resource"), Limits: limits,
+		TLS: cert.TLSConfig(), ClientCAs: clientCAs, Plain: c.Accounts.Plain, Features: features,
+		Key: s.keys.Derive("resource"), Limits: limits,
 	})
 	srv.bosh = bosh.New(bosh.Options{
 		Domain: s.domain, Log: log.With("pkg", "bosh"), Accept: srv.clients.Accept, Policy: srv.webSocketPolicy(c.Web.URL),

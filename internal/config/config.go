@@ -92,6 +92,12 @@ type TLS struct {
 type Accounts struct {
 	// How often a password is hashed before it is stored, 4096 or more. A change counts for passwords set from then on.
 	Iterations int `toml:"iterations"`
+
+	// Lets old programs log in that know nothing better than to send the password itself (SASL PLAIN), such as
+	// go-sendxmpp and mcabber of Debian 12. It costs this: the server, and the proxy in front of it if there is one, sees
+	// the password at each such log-in, and whoever gets an app to take a false certificate has it. It is sent over TLS
+	// only, and other apps go on as before. Leave it off unless somebody needs it.
+	Plain bool `toml:"plain"`
 }
 
 // Limits bounds what one account may take.

@@ -49,8 +49,9 @@ func TestLoad(t *testing.T) {
 		})},
 		{"variables of all kinds", "", []string{
 			"KITH_LIMITS_SESSIONS=5", "KITH_WEB_TRUSTED_PROXIES=127.0.0.1, 10.0.0.0/8", "KITH_LOG_FORMAT=json", "KITH_PORT=tcp://10.0.0.1:80",
+			"KITH_ACCOUNTS_PLAIN=true",
 		}, with(localhost, func(c *Config) {
-			c.Limits.Sessions, c.Log.Format = 5, "json"
+			c.Limits.Sessions, c.Log.Format, c.Accounts.Plain = 5, "json", true
 			c.Web.TrustedProxies = []string{"127.0.0.1", "10.0.0.0/8"}
 		})},
 	}
@@ -87,6 +88,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"no TOML", "domain = \"localhost\"\nlog\n", nil, "FILE:2: expected '.' or '=', but got '\\n' instead"},
 		{"a value of another kind", "[limits]\nsessions = \"many\"\n", nil, "FILE:2: limits.sessions: this takes integer, not string"},
 		{"a variable of another kind", "", []string{"KITH_LIMITS_SESSIONS=many"}, `KITH_LIMITS_SESSIONS: "many" is not a whole number`},
+		{"a variable that is neither", "", []string{"KITH_ACCOUNTS_PLAIN=yes"}, `KITH_ACCOUNTS_PLAIN: "yes" is neither true nor false`},
 		{"all that is wrong, at once", "domain = \"a b\"\n[limits]\nsessions = 0\n", []string{"KITH_LOG_LEVEL=loud"},
 			"FILE:1: domain: \"a b\" cannot be the name of a server; it should look like chat.example.org\n" +
 				"FILE:3: limits.sessions: 0 is out of range; it may be 1 to 1000\n" +

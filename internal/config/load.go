@@ -135,6 +135,15 @@ func (s *source) overlay(c *Config) (problems []error) {
 				continue
 			}
 			field.SetInt(int64(n))
+		case reflect.Bool:
+			switch text {
+			case "true":
+				field.SetBool(true)
+			case "false":
+				field.SetBool(false)
+			default:
+				problems = append(problems, fmt.Errorf("%s: %q is neither true nor false", variable(key), text))
+			}
 		case reflect.Slice:
 			var list []string
 			for part := range strings.SplitSeq(text, ",") {

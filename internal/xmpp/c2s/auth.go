@@ -36,11 +36,28 @@ func (x *exchange) choose() sasl.Server {
 		return nil
 	case x.mechanism == sasl.EXTERNAL:
 		return x.external()
+	case x.mechanism == sasl.PLAIN:
+		return x.plain()
 	}
 	return x.scram()
 }
 
-// scram returns the server's side for a mechanism with a password.
+// plain returns the server's side of PLAIN.
+func (x *exchange) plain() sasl.Server {
+	return sasl.NewPlain(func(ctx context.Context, name, password string) error {
+		a, err := x.c.srv.Accounts.CheckPassword(ctx, name, password)
+		switch {
+		case errors.Is(err, account.ErrPassword):
+			return &sasl.Error{Condition: sasl.NotAuthorized}
+		case errors.Is(err, account.ErrDisabled):
+			return &sasl.Error{Condition: sasl.AccountDisabled}
+		}
+		x.account = a
+		return err
+	}, x.c.mayActAs)
+}
+
+// scram returns the server's side of SCRAM; nil where the mechanism is another one.
 func (x *exchange) scram() sasl.Server {
 	h, ok := sasl.HashOf(x.mechanism)
 	if !ok {
@@ -280,7 +297,7 @@ func attempt(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool,
 // has logged in before: from here, or by its own id. Right and wrong are held alike, so that a guesser cannot tell them
 // apart by not waiting. Tokens and certificates cannot be guessed, and are not held.
 func (x *exchange) hold(ctx context.Context, outcome error) {
-	if _, ok := sasl.HashOf(x.mechanism); !ok {
+	if !sasl.ByPassword(x.mechanism) {
 		return
 	}
 	if e, ok := errors.AsType[*sasl.Error](outcome); outcome != nil && (!ok || e.Condition == sasl.Aborted) {
@@ -302,9 +319,9 @@ func (x *exchange) hold(ctx context.Context, outcome error) {
 
 // loggedIn notes who the client is.
 func (c *conn) loggedIn(x *exchange) {
-	_, password := sasl.HashOf(x.mechanism)
 	c.account, c.client = x.account, x.client.ID
-	c.logIn = session.LogIn{At: c.srv.Now(), Password: password}
+	c.logIn = session.LogIn{At: c.srv.Now(), Password: sasl.ByPassword(x.mechanism)}
+	c.proof = strings.Clone(x.mechanism) // it is part of the whole element
 	c.offered = nil
 	c.state |= authenticated
 	c.stream.SetLimits(c.srv.Limits)

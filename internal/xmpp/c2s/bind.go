@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/session"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 	"github.com/kith-im/kith/internal/xmpp/stream"
@@ -82,7 +83,7 @@ func (c *conn) bind(ctx context.Context, full jid.JID) error {
 	c.session, c.binding = s, b
 	c.state |= bound
 	c.leave()
-	c.log.Info("session began")
+	c.log.Info("session began", "mechanism", c.proof, "bound", sasl.Binds(c.proof))
 	return c.stillOpen(ctx)
 }
 

@@ -40,6 +40,8 @@ type Accounts interface {
 	// Credentials returns made-up ones together with account.ErrUnknown for names that do not exist.
 	Credentials(ctx context.Context, name, mechanism string) (sasl.Credentials, account.Account, error)
 	Lookup(ctx context.Context, name string) (account.Account, error)
+	// CheckPassword returns account.ErrPassword for names that do not exist, after the same time.
+	CheckPassword(ctx context.Context, name, password string) (account.Account, error)
 	// Knows says whether a client has logged in to the account of name before.
 	Knows(ctx context.Context, name, client string) (bool, error)
 	// Candidates are the tokens and codes that would let name in, and Use takes the one that did.
@@ -65,6 +67,9 @@ type Options struct {
 
 	// ClientCAs sign the certificates by which clients may log in; nil: nobody can. TLS asks clients for one then.
 	ClientCAs *x509.CertPool
+
+	// Plain offers PLAIN, by which clients send the password itself.
+	Plain bool
 
 	// Registrar makes accounts; nil: clients cannot register. MayRegister may be nil: as often as they like.
 	Registrar   Registrar

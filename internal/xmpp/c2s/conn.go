@@ -44,6 +44,7 @@ type conn struct {
 	account  account.Account
 	client   string // id of the user agent (XEP-0388 §2.3); "" where it told none
 	logIn    session.LogIn
+	proof    string // the mechanism by which it proved who it is, for the log
 	failures int
 	unbound  int   // how often it could not bind
 	guess    guess // the last wrong password

@@ -62,6 +62,9 @@ func (c *conn) prepare(ctx context.Context) error {
 			}
 		}
 	}
+	if c.srv.Plain { // RFC 6120 §13.8.3, XEP-0388 §3: where an admin wants it, and last
+		o.Mechanisms = append(o.Mechanisms, sasl.PLAIN)
+	}
 	c.offered = o
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kith-im/kith/internal/sleeper"
+	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/session"
 	"github.com/kith-im/kith/internal/xmpp/stream"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
@@ -79,7 +80,7 @@ func (c *conn) resume(ctx context.Context, n xmlstream.Node) (answer xmlstream.R
 	c.state |= bound
 	c.leave()
 	b.binding.Wakes()
-	c.log.Info("session resumed")
+	c.log.Info("session resumed", "mechanism", c.proof, "bound", sasl.Binds(c.proof))
 	if err := c.stillOpen(ctx); err != nil {
 		return "", false, err
 	}

@@ -24,7 +24,7 @@ const nsScramUpgrade = "urn:xmpp:scram-upgrade:0"
 // Only who has just proved to know the password may add keys: with a token, one could else come to a password of one's
 // own. What is not offered, or not needed, is passed over.
 func (l *login) upgrades(ctx context.Context) ([]*account.Upgrade, error) {
-	if _, ok := sasl.HashOf(l.mechanism); !ok {
+	if !sasl.ByPassword(l.mechanism) {
 		return nil, nil
 	}
 	var list []*account.Upgrade
