@@ -34,12 +34,13 @@ func (s *Stream) startTLS(cfg *tls.Config) (err error) {
 	defer s.reading.Unlock()
 	// COMPAT(go-xmpp): a line break behind <starttls/>, which RFC 6120 §5.3.3 does not want. It counts for nothing.
 	s.parser.SkipSpace()
-	if s.parser.Buffered() > 0 {
-		return &Error{Condition: "policy-violation", Text: "data before the TLS handshake"}
-	}
 	// Nobody writes into the handshake; a Close from elsewhere cuts it when its patience ends.
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.parser.Buffered() > 0 {
+		_ = s.link.flush(false) // <proceed/>, which may be gathered: the peer sees how far it came
+		return &Error{Condition: "policy-violation", Text: "data before the TLS handshake"}
+	}
 	s.link.shaking, s.link.shakes = true, s.o.Shakes
 	defer func() {
 		s.link.shaking = false

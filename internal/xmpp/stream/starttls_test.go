@@ -108,12 +108,14 @@ func TestStartTLS(t *testing.T) {
 	}
 }
 
-// What comes unprotected behind <starttls/> would be taken for protected: the connection ends, without a word.
+// What comes unprotected behind <starttls/> would be taken for protected: the connection ends, without a word more than
+// was said before, gathered or not.
 func TestStartTLSInjection(t *testing.T) {
 	t.Parallel()
 	serverTLS, _ := configs(t)
-	for _, injected := range []string{"<auth/>", "<", " <"} {
+	for i, injected := range []string{"<auth/>", "<", " <"} {
 		s, p := opened(t, 0)
+		s.Gather(i > 0)
 		p.send(startTLS + injected)
 		if _, err := s.Read(); err != nil {
 			t.Fatal(err)
