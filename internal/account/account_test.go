@@ -3,6 +3,7 @@
 package account
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -305,6 +306,29 @@ func TestCheckPassword(t *testing.T) {
 		want := []string{"juliet: created", "juliet: password changed", "juliet: disabled", "juliet: enabled"}
 		if diff := cmp.Diff(want, s.told); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// Checks of passwords take turns: one for each processor goes on, and who is gone before its turn costs nothing.
+func TestCheckPasswordTakesTurns(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		s.create("juliet", User)
+		for range cap(s.checks) {
+			s.checks <- struct{}{}
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, name := range []string{"juliet", "nobody"} {
+			if _, err := s.CheckPassword(gone, name, password); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: got %v", name, err)
+			}
+		}
+		<-s.checks
+		for _, name := range []string{"juliet", "juliet"} {
+			if _, err := s.CheckPassword(t.Context(), name, password); err != nil {
+				t.Errorf("%s, when it is its turn: %v", name, err)
+			}
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kith-im/kith/internal/config"
 	"github.com/kith-im/kith/internal/xmpp/xmpptest"
 )
 
@@ -62,11 +63,20 @@ func TestPlays(t *testing.T) {
 	}
 }
 
+// settings are those of the servers of plays that want other ones than the defaults.
+var settings = map[string]func(*config.Config){
+	"rfc4616.txt": func(c *config.Config) { c.Accounts.Plain = true },
+}
+
 // perform performs the scenes of a play, those that want it over several transports.
 func perform(t *testing.T, file, text string) {
+	var change []func(*config.Config)
+	if f := settings[filepath.Base(file)]; f != nil {
+		change = append(change, f)
+	}
 	for _, scene := range xmpptest.Scenes(text) {
 		if scene.Title == "" {
-			if err := xmpptest.Perform(t, start(t), file, scene.Text); err != nil {
+			if err := xmpptest.Perform(t, start(t, change...), file, scene.Text); err != nil {
 				t.Fatal(err)
 			}
 			return
@@ -78,7 +88,7 @@ func perform(t *testing.T, file, text string) {
 		for _, transport := range over {
 			t.Run(strings.TrimSpace(scene.Title+" "+transport), func(t *testing.T) {
 				t.Parallel()
-				s := start(t)
+				s := start(t, change...)
 				s.over = transport
 				if err := xmpptest.Perform(t, s, file, scene.Text); err != nil {
 					t.Fatal(err)
