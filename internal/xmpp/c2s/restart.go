@@ -117,6 +117,7 @@ func (s *Server) Restore(ctx context.Context) error {
 			s.forget(ctx, x.Session, x.Read, err)
 		}
 	}
+	s.Router.Restored()
 	if len(all) > 0 {
 		s.Log.Info("sessions may be resumed", "sessions", len(all))
 	}

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/kith-im/kith/internal/account"
@@ -154,8 +156,8 @@ func (r *Router) restoreSlots(d *Device, m map[string]json.RawMessage) {
 }
 
 // Restore enters a device that was saved into the directory, asleep, with a session that is v and holds what d says. No
-// feature hears of it: for them it was never away. It is called for all of them before Start, in the order in which they were bound. kick is as for
-// session.Session.Detach. It returns ErrElsewhere, or account.ErrUnknown or account.ErrDisabled where the account has no
+// feature hears of it: for them it was never away. It is called for all of them before Start, in the order in which they
+// were bound; then comes Restored. kick is as for session.Session.Detach. It returns ErrElsewhere, or account.ErrUnknown or account.ErrDisabled where the account has no
 // devices any more.
 func (r *Router) Restore(
 	ctx context.Context, v session.Saved, d Saved, kick func(*session.Kick),
@@ -210,10 +212,18 @@ func (t *turn) restore(dev *Device, owner int64, v session.Saved, d Saved, kick 
 	dev.turn, dev.port = t, localPort{s}
 	dev.sleeps(t.r.Now())
 	t.setDevices(append(t.devices[:len(t.devices):len(t.devices)], dev))
-	if dev.takes() {
-		t.drain(dev) // what waited before the stop, and was not sent to it yet, comes after what was
-	}
 	return s
+}
+
+// Restored follows the last Restore: what waited before the stop, and is in no device's queue, goes to one that is there.
+// Before, it could not be told from what the devices hold that were still to be restored.
+func (r *Router) Restored() {
+	r.turnsMu.Lock()
+	turns := slices.Collect(maps.Values(r.turns))
+	r.turnsMu.Unlock()
+	for _, t := range turns {
+		t.post(&job{after: func(ctx context.Context, _ error) { t.drainAny(ctx) }})
+	}
 }
 
 // fateOf is what is to become of a stanza that a device held when the server stopped.
