@@ -47,7 +47,7 @@ soak: web  ## what is longer: chaos, kills, load, hostile input, and FUZZHOUR (1
 	KITH_SOAK=1 go test -count=1 -p 1 -timeout 3h ./internal/... ./test/...
 	@.ci/fuzz total $(FUZZHOUR)
 
-interop: web  ## real peers: slixmpp, nbxmpp, profanity, go-sendxmpp, Prosody; skips what is not installed
+interop: web  ## real peers: slixmpp, nbxmpp, profanity, go-sendxmpp, mcabber, Prosody; skips what is not installed
 	go test -count=1 -p 1 -v ./test/interop/...
 
 e2e: web  ## a real browser against the real binary; skips without Chromium

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package interop runs clients that others have written against the program: slixmpp and nbxmpp, libraries in Python whose
-// plays stand in the folders of these names, profanity, which a person would use in a terminal, and go-sendxmpp, which is
-// for scripts. Where two people chat, one of them may sit in the web app, for which a client stands that logs in and
-// binds as the web app does.
+// Package interop runs clients that others have written against the program: the libraries slixmpp and nbxmpp in Python
+// and xmpp.js, whose plays stand in the folders of these names; profanity and mcabber, which a person would use in a
+// terminal; and go-sendxmpp, which is for scripts. Where two people chat, one of them may sit in the web app, for which a
+// client stands that logs in and binds as the web app does.
 //
 // clients.md says for each client what it checks and where it broke. Clients that are not installed are skipped, but with
 // CI=true they must be there.
@@ -35,6 +35,10 @@ func TestClients(t *testing.T) {
 		t.Parallel()
 		testNbxmpp(t, binary)
 	})
+	t.Run("xmpp.js", func(t *testing.T) {
+		t.Parallel()
+		testXMPPjs(t, binary)
+	})
 	t.Run("profanity", func(t *testing.T) {
 		t.Parallel()
 		testProfanity(t, binary)
@@ -42,6 +46,10 @@ func TestClients(t *testing.T) {
 	t.Run("go-sendxmpp", func(t *testing.T) {
 		t.Parallel()
 		testSendxmpp(t, binary)
+	})
+	t.Run("mcabber", func(t *testing.T) {
+		t.Parallel()
+		testMcabber(t, binary)
 	})
 }
 
