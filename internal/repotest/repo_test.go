@@ -5,6 +5,7 @@ package repotest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -53,6 +54,14 @@ func TestCitations(t *testing.T) {
 	cited := citations(ours(t))
 	report(t, checkCitations(cited, docs))
 	t.Logf("%d citations of %d documents", len(cited), len(docs))
+}
+
+func TestMet(t *testing.T) {
+	t.Parallel()
+	docs, _ := parseSpecs(text(t, "doc/specs.txt")) // what is wrong with it is TestCitations' business
+	findings, unmet := checkMet(docs, text(t, "test/interop/clients.md"))
+	report(t, findings)
+	t.Logf("%d documents work, and no client of others has tried them: %s", len(unmet), strings.Join(unmet, ", "))
 }
 
 func TestLicence(t *testing.T) {

@@ -164,3 +164,26 @@ func TestSpecsFileIsChecked(t *testing.T) {
 		})
 	}
 }
+
+func TestMetIsChecked(t *testing.T) {
+	t.Parallel()
+	const clients = "# Clients\n\n## libjabber 1.2 (Debian)\n\n## Node client, ours\n\n## The web user\n"
+	docs, bad := parseSpecs("XEP-0001  1  partial  One\n\tmissing: half\n\tmet: libjabber, Node client\n\t§ 1\n" +
+		"XEP-0002  1  complete  Two\n\t§ 1\n\tmet: libjabber, Pidgin, libjabber\n" +
+		"XEP-0003  1  planned  Three\n\tmet: libjabber\nXEP-0004  1  complete  Four\nXEP-0005  1  named  Five\n")
+	if len(bad) > 0 {
+		t.Fatal(bad)
+	}
+	findings, unmet := checkMet(docs, clients)
+	want := []string{
+		`doc/specs.txt:5: XEP-0002: test/interop/clients.md has no section about "Pidgin"`,
+		"doc/specs.txt:5: XEP-0002: libjabber has met it twice",
+		"doc/specs.txt:8: XEP-0003: nobody can have met what is planned",
+	}
+	if diff := cmp.Diff(want, findings); diff != "" {
+		t.Errorf("findings (- want, + got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"XEP-0004"}, unmet); diff != "" {
+		t.Errorf("unmet (- want, + got):\n%s", diff)
+	}
+}

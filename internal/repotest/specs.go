@@ -15,7 +15,8 @@ type document struct {
 	version  string // "1.6.3"; year and month of an RFC
 	status   string
 	title    string
-	missing  string // what a partial implementation leaves out
+	missing  string   // what a partial implementation leaves out
+	met      []string // clients of others that have tried it
 	sections map[string]bool
 	line     int // of its first line
 }
@@ -23,6 +24,9 @@ type document struct {
 var (
 	// statuses of documents, as the head of doc/specs.txt explains them.
 	statuses = []string{"complete", "partial", "planned", "named"}
+
+	// clientPattern is the name of a client at the beginning of its heading: up to its version, or a comma.
+	clientPattern = regexp.MustCompile(`^[^\s,]+(?: [^\s,\d][^\s,]*)*`)
 
 	headPattern = regexp.MustCompile(`^(XEP-\d{4}|RFC \d{4}) {2}(\S+) {2}(\S+) {2}(\S.*)$`)
 )
@@ -58,6 +62,9 @@ func parseSpecs(text string) (docs map[string]*document, findings []string) {
 			bad("belongs to no document: %s", trimmed)
 		case strings.HasPrefix(trimmed, "missing: "):
 			d.missing = strings.TrimPrefix(trimmed, "missing: ")
+		case strings.HasPrefix(trimmed, "met: "):
+			inSections = false
+			d.met = strings.Split(strings.TrimPrefix(trimmed, "met: "), ", ")
 		case strings.HasPrefix(trimmed, "§ ") || inSections:
 			inSections = true
 			for _, section := range strings.Fields(strings.TrimPrefix(trimmed, "§ ")) {
@@ -73,6 +80,39 @@ func parseSpecs(text string) (docs map[string]*document, findings []string) {
 		}
 	}
 	return docs, findings
+}
+
+// checkMet finds clients in doc/specs.txt that have no section in clients.md, and those that have met what does not work.
+// Unmet are the documents that work, and that no client of others has tried.
+func checkMet(docs map[string]*document, clients string) (findings, unmet []string) {
+	known := map[string]bool{}
+	for heading := range strings.Lines(clients) {
+		if name, ok := strings.CutPrefix(heading, "## "); ok {
+			known[clientPattern.FindString(name)] = true
+		}
+	}
+	for _, name := range sortedKeys(docs) {
+		d := docs[name]
+		bad := func(format string, args ...any) {
+			findings = append(findings, fmt.Sprintf("doc/specs.txt:%d: %s: ", d.line, name)+fmt.Sprintf(format, args...))
+		}
+		works := d.status == "complete" || d.status == "partial"
+		switch {
+		case works && len(d.met) == 0:
+			unmet = append(unmet, name)
+		case !works && len(d.met) > 0:
+			bad("nobody can have met what is %s", d.status)
+		}
+		for i, client := range d.met {
+			if !known[client] {
+				bad("test/interop/clients.md has no section about %q", client)
+			}
+			if slices.Contains(d.met[:i], client) {
+				bad("%s has met it twice", client)
+			}
+		}
+	}
+	return findings, unmet
 }
 
 // A citation is one mention of a document in a comment.
