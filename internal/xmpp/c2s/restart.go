@@ -42,6 +42,9 @@ func (s *Server) WriteDown(ctx context.Context) error {
 	var failed error
 	n := 0
 	for _, b := range s.berths.stop() {
+		if !b.session.Settle(ctx.Done()) {
+			continue // what it will have come to is not known: its count is written with its messages
+		}
 		v, ok := b.session.Save()
 		if !ok {
 			continue
@@ -112,12 +115,19 @@ func (s *Server) Restore(ctx context.Context) error {
 	slices.SortFunc(all, func(a, b sleeping) int { // as they were bound
 		return cmp.Or(a.LogIn.At.Compare(b.LogIn.At), cmp.Compare(a.ID, b.ID))
 	})
+	var berths []*berth
 	for _, x := range all {
-		if err := s.restore(ctx, x.Session, x.written); err != nil {
+		b, err := s.restore(ctx, x.Session, x.written)
+		if err != nil {
 			s.forget(ctx, x.Session, x.Read, err)
+			continue
 		}
+		berths = append(berths, b)
 	}
 	s.Router.Restored()
+	for _, b := range berths {
+		b.rest() // it may end now: all who are to see it leave are there
+	}
 	if len(all) > 0 {
 		s.Log.Info("sessions may be resumed", "sessions", len(all))
 	}
@@ -136,17 +146,19 @@ func (s *Server) forget(ctx context.Context, x sleeper.Session, h uint32, why er
 	}
 }
 
-func (s *Server) restore(ctx context.Context, x sleeper.Session, w written) error {
+// restore is Restore for one session. It does not end before rest was called.
+func (s *Server) restore(ctx context.Context, x sleeper.Session, w written) (*berth, error) {
 	v := session.Saved{ID: w.ID, JID: w.JID, Client: w.Client, LogIn: w.LogIn, Key: session.Key(x.Key),
 		Read: w.Read, Written: w.Written, Unacked: w.Unacked}
-	b := &berth{of: &s.berths, key: v.Key, account: x.Account, max: w.Max, until: w.Until, log: s.Log.With("session", w.ID)}
+	left := min(w.Until.Sub(s.Now()), w.Max) // the clock may have been set back
+	b := &berth{of: &s.berths, key: v.Key, account: x.Account, max: w.Max, until: s.Now().Add(left),
+		log: s.Log.With("session", w.ID), conn: new(conn)}
 	var err error
 	if b.session, b.binding, err = s.Router.Restore(ctx, v, w.Device, b.kick); err != nil {
-		return err
+		return nil, err
 	}
 	s.berths.mu.Lock()
 	s.berths.by[v.Key] = b
-	b.timer = time.AfterFunc(w.Until.Sub(s.Now()), b.expire)
 	s.berths.mu.Unlock()
-	return nil
+	return b, nil
 }

@@ -57,12 +57,17 @@ func (c *conn) resume(ctx context.Context, n xmlstream.Node) (answer xmlstream.R
 	defer cancel()
 	b, late := c.srv.berths.claim(c, k, patience.Done())
 	switch {
+	case late && c.srv.life.Err() != nil: // it is there after the restart
+		return "", false, &stream.Error{Condition: "system-shutdown"} // RFC 6120 §4.9.3.20
 	case late:
 		return managementFailed("item-not-found"), false, nil // how far it came is not known yet
 	case b == nil:
 		return c.forgotten(ctx, k)
 	case !b.session.Settle(patience.Done()): // what was read must be safe before it is counted
 		b.rest()
+		if c.srv.life.Err() != nil {
+			return "", false, &stream.Error{Condition: "system-shutdown"}
+		}
 		return managementFailed("item-not-found"), false, nil
 	}
 	s := b.session

@@ -66,6 +66,7 @@ func (b *Binding) Save(v session.Saved, put func(tx *db.Tx, d Saved) error, done
 				saved.Presence, saved.Priority = string(a.Stanza.Raw()), a.Priority
 			}
 			saved.Held, open = t.held(v)
+			t.hide(d) // it takes nothing any more: what comes now waits for the next start
 			owner := t.taken.owner
 			return []write{func(tx *db.Tx) error {
 				if err := put(tx, saved); err != nil {
