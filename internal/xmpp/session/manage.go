@@ -138,10 +138,10 @@ func tell(taken []item) {
 // more <a/> follows by itself (XEP-0198 §4).
 func (s *Session) Requested() {
 	s.mu.Lock()
-	h := s.in.run
-	s.owesCount = h != s.in.read
+	s.owesCount = s.in.run != s.in.read
+	then := s.answer()
 	s.mu.Unlock()
-	s.SendRaw(answer(h))
+	then()
 }
 
 // H is the number of the peer's stanzas that are safe (XEP-0198 §4), modulo 2^32.
@@ -151,8 +151,10 @@ func (s *Session) H() uint32 {
 	return s.in.run
 }
 
-func answer(h uint32) xmlstream.Raw {
-	return xmlstream.Raw(`<a xmlns="` + NSManagement + `" h="` + strconv.FormatUint(uint64(h), 10) + `"/>`)
+// answer queues an <a/>, before anybody can queue one with a higher count. It is like add.
+func (s *Session) answer() (then func()) {
+	raw := xmlstream.Raw(`<a xmlns="` + NSManagement + `" h="` + strconv.FormatUint(uint64(s.in.run), 10) + `"/>`)
+	return s.add(item{raw: raw}, len(raw))
 }
 
 // An Origin is one stanza that was read, on its way: it holds a piece of the stream's credit until it is
@@ -206,15 +208,13 @@ func (s *Session) Safe(numbers ...uint32) {
 	if full {
 		s.room.Broadcast()
 	}
-	tell := s.owesCount && s.in.run == s.in.read && !s.ended
-	if tell {
+	then := func() {}
+	if s.owesCount && s.in.run == s.in.read {
 		s.owesCount = false
+		then = s.answer()
 	}
-	h := s.in.run
 	s.mu.Unlock()
-	if tell {
-		s.SendRaw(answer(h))
-	}
+	then()
 }
 
 // Certain is what H would be if the stanzas with these numbers, which grow, were safe as well. It is never more.

@@ -160,13 +160,19 @@ func (s *Session) SendRaw(raw xmlstream.Raw) { s.push(item{raw: raw}, len(raw)) 
 
 func (s *Session) push(it item, size int) {
 	s.mu.Lock()
+	then := s.add(it, size)
+	s.mu.Unlock()
+	then()
+}
+
+// add is push for who holds mu, and calls what it returns without.
+func (s *Session) add(it item, size int) (then func()) {
 	st := s.stream
 	if s.ended || s.replaced || st == nil && it.stanza == nil { // what is no stanza is for one stream
-		s.mu.Unlock()
 		if it.fate != nil {
-			it.fate.Lost()
+			return it.fate.Lost
 		}
-		return
+		return func() {}
 	}
 	if s.key != (Key{}) {
 		it.at = time.Now().UnixMilli()
@@ -176,14 +182,13 @@ func (s *Session) push(it item, size int) {
 	full := len(s.queue) > maxQueue || s.bytes > maxQueueBytes ||
 		len(s.unacked) > maxUnacked || s.unackedIn > maxUnackedMem || st == nil && !s.mayRest()
 	s.wake()
-	s.mu.Unlock()
 	switch {
 	case !full:
-	case st == nil:
-		s.Kick(&Kick{Condition: "resource-constraint"}) // it holds more than what is worth resuming
-	default:
-		// The device does not read: what it misses waits for it elsewhere (Fate.Lost).
-		st.Cut()
+		return func() {}
+	case st == nil: // it holds more than what is worth resuming
+		return func() { s.Kick(&Kick{Condition: "resource-constraint"}) }
+	default: // the device does not read: what it misses waits for it elsewhere (Fate.Lost)
+		return st.Cut
 	}
 }
 

@@ -279,6 +279,36 @@ func TestRequested(t *testing.T) {
 	})
 }
 
+// Answers never go back, however requests and what they wait for meet (XEP-0198 §4).
+func TestAnswersGrow(t *testing.T) {
+	t.Parallel()
+	out := newFake()
+	s := New("1", full, "", out, ClientCredit(), noKick)
+	s.Start()
+	s.Enable("")
+	const n = 3000 // no more than a queue holds
+	var all sync.WaitGroup
+	for range n {
+		o := s.Accept(10)
+		all.Go(func() {
+			o.Safe()
+			o.Through()
+		})
+		s.Requested()
+	}
+	all.Wait()
+	s.Drained(nil)
+	last := 0
+	for _, a := range out.wrote {
+		var h int
+		if _, err := fmt.Sscanf(a, "a %d", &h); err != nil || h < last {
+			t.Fatalf("after %d came %q", last, a)
+		}
+		last = h
+	}
+	check(t, "the last answer", last, n)
+}
+
 // Whatever order stanzas become safe in, h is right at each moment.
 func TestWindow(t *testing.T) {
 	t.Parallel()
