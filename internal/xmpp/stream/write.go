@@ -54,15 +54,6 @@ func (s *Stream) WriteStanzas(list []*stanza.Stanza, extra ...xmlstream.Raw) err
 	return s.send(b)
 }
 
-// KeepAlive sends what the peer ignores and its system acknowledges: a space (RFC 6120 §4.6.1), or a ping frame
-// (RFC 7395 §3.8).
-func (s *Stream) KeepAlive() error {
-	if s.IsWebSocket() {
-		return s.send(appendFrame(nil, opPing, nil, s.o.Client))
-	}
-	return s.send([]byte{' '})
-}
-
 // begin and finish put what is appended to b between them into a frame, on a WebSocket.
 func (s *Stream) begin(b []byte) (_ []byte, at int) {
 	if s.IsWebSocket() {
