@@ -16,6 +16,10 @@ const (
 	gcBusy   = 4 << 20          // bytes allocated between two looks, from which the server counts as busy
 	gcWorth  = 8 << 20          // bytes that must be there to give back
 	gcRounds = 2                // of the collector: the first empties the pools, and each halves stacks that are too big
+
+	gcSmall    = 8 << 20 // bytes that live, up to which a heap may grow by gcEarly percent before the collector runs
+	gcEarly    = 200
+	gcOrdinary = 100 // Go's own
 )
 
 // A usage is what the runtime says about its memory, in bytes.
@@ -46,8 +50,44 @@ func (l *lull) found(now time.Time, u usage) bool {
 	return true
 }
 
-// giveBack gives memory back to the system after each peak, until ctx ends.
-func giveBack(ctx context.Context) error {
+// pace has the collector run less often while the heap is small: every few dozen log-ins it would look at the same few
+// MiB again. It looks at the heap after each run, and stops with ctx. It leaves a percentage alone that somebody has set.
+func pace(ctx context.Context) {
+	if before := debug.SetGCPercent(gcEarly); before != gcOrdinary {
+		debug.SetGCPercent(before)
+		return
+	}
+	now := gcEarly
+	var look func(struct{})
+	again := func() { runtime.AddCleanup(new([16]byte), look, struct{}{}) } // called when the next run has found it dead
+	look = func(struct{}) {
+		want := gcOrdinary
+		if ctx.Err() == nil {
+			want = percent(readUsage().live, now)
+			again()
+		}
+		if want != now {
+			now = want
+			debug.SetGCPercent(now)
+		}
+	}
+	again()
+}
+
+// percent is by how much the heap may grow of which live bytes live, where that was now before.
+func percent(live uint64, now int) int {
+	switch {
+	case live > gcSmall:
+		return gcOrdinary
+	case live < gcSmall*3/4:
+		return gcEarly
+	}
+	return now
+}
+
+// keepMemory paces the collector, and gives memory back to the system after each peak, until ctx ends.
+func keepMemory(ctx context.Context) error {
+	pace(ctx)
 	tick := time.NewTicker(gcEvery)
 	defer tick.Stop()
 	var l lull

@@ -3,6 +3,9 @@
 package app
 
 import (
+	"context"
+	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 )
@@ -54,4 +57,43 @@ func TestUsage(t *testing.T) {
 	if u := readUsage(); u.held == 0 || u.live == 0 && u.allocated == 0 || u.held < u.live {
 		t.Errorf("got %+v", u)
 	}
+}
+
+func TestPercent(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		live      uint64 // MiB
+		now, want int
+	}{
+		{2, gcEarly, gcEarly}, {7, gcEarly, gcEarly}, {9, gcEarly, gcOrdinary}, {7, gcOrdinary, gcOrdinary}, {5, gcOrdinary, gcEarly},
+		{500, gcOrdinary, gcOrdinary},
+	} {
+		if got := percent(test.live<<20, test.now); got != test.want {
+			t.Errorf("%d MiB after %d: got %d, want %d", test.live, test.now, got, test.want)
+		}
+	}
+}
+
+// The collector's runs are noticed, one after the other, until the server stops.
+func TestPace(t *testing.T) {
+	before := debug.SetGCPercent(gcOrdinary)
+	defer debug.SetGCPercent(before)
+	ctx, stop := context.WithCancel(t.Context())
+	pace(ctx)
+	until := func(want int) {
+		t.Helper()
+		for range 1000 {
+			runtime.GC()
+			if got := debug.SetGCPercent(gcEarly); got == want {
+				return
+			} else if got != gcEarly {
+				debug.SetGCPercent(got)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		t.Fatalf("it never became %d", want)
+	}
+	until(gcEarly)
+	stop()
+	until(gcOrdinary)
 }
