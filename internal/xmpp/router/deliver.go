@@ -104,6 +104,9 @@ func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
 		trip.Took[d.JID] = true
 	}
 	if len(get) > 0 {
+		if recorded && trip.held != nil {
+			t.share(dl, trip.ArchiveID)
+		}
 		t.give(dl, get)
 	}
 	t.stage(ctx, trip, Copy)
@@ -134,8 +137,9 @@ type delivery struct {
 	self bool
 	had  []jid.JID // who was given it
 
-	marked bool // its entry is marked as waiting: it was in a queue when the server stopped (restore.go)
+	marked bool // its entry is marked as waiting: it was in a queue when the server stopped (restore.go), or is shared
 	missed bool // that was told already
+	shared bool // it is in turn.shared: who catches up gets it in its place
 
 	// Under turn.mu.
 	holders int
@@ -147,7 +151,7 @@ type delivery struct {
 func (t *turn) give(dl *delivery, to []*Device) {
 	t.mu.Lock()
 	dl.holders += len(to)
-	if dl.id != 0 {
+	if dl.id != 0 && !dl.settled {
 		t.open.push(dl)
 	}
 	t.mu.Unlock()

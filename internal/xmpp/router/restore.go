@@ -255,8 +255,11 @@ func (t *turn) fateOf(device jid.JID, st *stanza.Stanza, h Held) session.Fate {
 	return nil
 }
 
-// taking notes that a device has taken a message that was marked when the server stopped.
+// taking notes that a device has taken a message that is marked.
 func (t *turn) taking(dl *delivery) *job {
+	if dl.shared {
+		return &job{after: func(context.Context, error) { t.took(dl) }}
+	}
 	return &job{
 		before: func(context.Context) ([]write, error) {
 			owner := t.taken.owner
@@ -271,10 +274,14 @@ func (t *turn) taking(dl *delivery) *job {
 	}
 }
 
-// losingMarked lets another device fetch a message that was marked when the server stopped.
+// losingMarked lets another device fetch a message that is marked.
 func (t *turn) losingMarked(dl *delivery) *job {
 	return &job{after: func(ctx context.Context, _ error) {
-		t.release(dl)
+		if dl.shared {
+			delete(t.shared, dl.id)
+		} else {
+			t.release(dl)
+		}
 		if dl.missed {
 			t.drainAny(ctx)
 		} else {

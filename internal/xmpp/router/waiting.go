@@ -95,6 +95,10 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 			if t.fetched[e.ID] {
 				continue // it is on its way already; if it is lost, somebody drains again
 			}
+			if dl := t.shared[e.ID]; dl != nil && dl.hadIt(d.JID) {
+				t.took(dl) // if it has
+				continue
+			}
 			st, err := t.waitingStanza(e)
 			if err != nil {
 				t.r.log.ErrorContext(ctx, "stored message", "id", e.ID, "err", err) // it stays, for who looks into it
@@ -126,6 +130,28 @@ func (t *turn) fetch(d *Device, list []*stanza.Stanza, fate *pageFate) {
 	for _, st := range list {
 		d.send(st, fate)
 	}
+}
+
+// share notes that a message which waits for the device that catches up is given to others as well: they need not fetch it
+// if that one is lost.
+func (t *turn) share(dl *delivery, id archive.ID) {
+	dl.id, dl.marked, dl.missed, dl.shared, dl.settled = id, true, true, true, true
+	if t.shared == nil {
+		t.shared = map[archive.ID]*delivery{}
+	}
+	t.shared[id] = dl
+}
+
+// took takes the mark from a shared message that a device has taken, unless somebody is still to fetch it.
+func (t *turn) took(dl *delivery) {
+	t.mu.Lock()
+	taken := dl.taken
+	t.mu.Unlock()
+	if !taken || t.shared[dl.id] != dl || t.fetched[dl.id] || t.drainer != nil && !dl.hadIt(t.drainer.JID) {
+		return
+	}
+	delete(t.shared, dl.id)
+	t.post(t.taking(&delivery{t: t, id: dl.id}))
 }
 
 // waitingStanza is a stored message as it is delivered late: with its id (XEP-0359 §3) and the time at which it
@@ -198,6 +224,9 @@ func (f *pageFate) one(lost bool) {
 			t.mu.Unlock()
 			for _, id := range f.ids {
 				delete(t.fetched, id)
+			}
+			for _, id := range ids {
+				delete(t.shared, id)
 			}
 			if err != nil {
 				t.r.log.ErrorContext(ctx, "note what was taken", "err", err) // it comes once more some time
