@@ -4,10 +4,13 @@ package c2s
 
 import (
 	"context"
+	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/kith-im/kith/internal/xmpp/stream"
 	"github.com/kith-im/kith/internal/xmpp/xmpptest"
 )
 
@@ -80,5 +83,29 @@ func TestWriteDownUnsafe(t *testing.T) {
 		romeo = w.login("romeo", "orchard")
 		romeo.MustSend(t, `<presence/>`)
 		w.await(romeo, `<message id="1"/>`)
+	})
+}
+
+// A connection whose client sends and does not read gives its session up in time, though its reader is writing.
+func TestStuckReaderYields(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		a, b := xmpptest.Pipe(50)
+		c := newConn(w.server, stream.NewWebSocket(a, nil, stream.Options{}), &shown{}, func() {})
+		ended := make(chan struct{})
+		go func() {
+			_, _ = c.stream.Read()
+			close(ended)
+		}()
+		ping := "\x89\xe4\x00\x00\x00\x00" + strings.Repeat("x", 100) // RFC 6455 §5.5.2; its answer does not fit
+		if _, err := io.WriteString(b, ping); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		begin := time.Now()
+		c.yield()
+		<-ended
+		if d := time.Since(begin); d >= settleTime {
+			t.Errorf("after %v", d)
+		}
 	})
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package c2s lets clients in: listeners for TCP with STARTTLS and for direct TLS (XEP-0368 v1.1.0), the WebSocket
-// endpoint (RFC 7395), registration (register.go), authentication with SASL (RFC 6120 §6) and SASL2 (XEP-0388 v1.0.4) with tokens
-// (XEP-0484 v0.2.0), binding (RFC 6120 §7, XEP-0386 v1.1.0), and then the life of the session.
+// endpoint (RFC 7395), registration (register.go), authentication with SASL (RFC 6120 §6) and SASL2 (XEP-0388 v1.0.4)
+// with tokens (XEP-0484 v0.2.0), binding (RFC 6120 §7, XEP-0386 v1.1.0), and then the life of the session, which may go
+// on over another connection (XEP-0198 v1.6.3).
 //
-// conn.go tells the story of one connection; features.go lists what is offered in which state. Each
-// connection has one goroutine, which reads. What it reads goes into the router; what is for its device is
+// conn.go tells the story of one connection, sleep.go that of a session between two; features.go lists what is offered
+// in which state. Each connection has one goroutine at a time, which reads. What it reads goes into the router; what is for its device is
 // written by the session.
 package c2s
 

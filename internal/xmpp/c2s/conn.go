@@ -79,6 +79,7 @@ func (c *conn) interrupt() {
 func (c *conn) yield() {
 	c.yielding.Store(true)
 	c.stopReading()
+	time.AfterFunc(settleTime-kickTime, c.stream.Cut) // where the reader does not read, but has an answer to write
 }
 
 func (c *conn) stopReading() {

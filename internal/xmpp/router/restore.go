@@ -158,8 +158,8 @@ func (r *Router) restoreSlots(d *Device, m map[string]json.RawMessage) {
 
 // Restore enters a device that was saved into the directory, asleep, with a session that is v and holds what d says. No
 // feature hears of it: for them it was never away. It is called for all of them before Start, in the order in which they
-// were bound; then comes Restored. kick is as for session.Session.Detach. It returns ErrElsewhere, or account.ErrUnknown or account.ErrDisabled where the account has no
-// devices any more.
+// were bound; then comes Restored. kick is as for session.Session.Detach. It returns ErrElsewhere, or account.ErrUnknown
+// or account.ErrDisabled where the account has no devices any more.
 func (r *Router) Restore(
 	ctx context.Context, v session.Saved, d Saved, kick func(*session.Kick),
 ) (*session.Session, *Binding, error) {
