@@ -6,8 +6,8 @@
 // on over another connection (XEP-0198 v1.6.3).
 //
 // conn.go tells the story of one connection, sleep.go that of a session between two; features.go lists what is offered
-// in which state. Each connection has one goroutine at a time, which reads. What it reads goes into the router; what is for its device is
-// written by the session.
+// in which state. Each connection has one goroutine at a time, which reads. What it reads goes into the router; what is
+// for its device is written by the session.
 package c2s
 
 import (
