@@ -15,7 +15,7 @@ run: build  ## build everything and start it for localhost, with its data in ./d
 	@exec bin/kith serve
 
 build: web  ## build bin/kith with the web app inside
-	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/kith ./cmd/kith
+	go build -trimpath -tags tlsdrop -ldflags '-s -w -X main.version=$(VERSION)' -o bin/kith ./cmd/kith
 
 web: web/dist/index.html  ## build the web app, if anything in it changed
 
@@ -40,7 +40,7 @@ lint: web/node_modules/.package-lock.json  ## gofmt, vet, staticcheck, tsc, oxli
 bench:  ## benchmarks of the packages, with allocations
 	go test -run '^$$' -bench . -benchmem ./internal/...
 
-load: web  ## what the server costs, beside Prosody where that is installed: the table of doc/performance.md (20 minutes)
+load: web  ## what the server costs, beside Prosody and ejabberd where they are installed: the table of doc/performance.md (40 minutes)
 	KITH_SOAK=1 go test -count=1 -timeout 1h -v -run TestLoad ./test/load
 
 soak: web  ## what is longer: chaos, kills, load, hostile input, and FUZZHOUR (1h) of fuzzing
