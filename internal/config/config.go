@@ -96,7 +96,7 @@ type Accounts struct {
 	// Lets old programs log in that know nothing better than to send the password itself (SASL PLAIN), such as
 	// go-sendxmpp and mcabber of Debian 12. It costs this: the server, and the proxy in front of it if there is one, sees
 	// the password at each such log-in, and whoever gets an app to take a false certificate has it. It is sent over TLS
-	// only, and other apps go on as before. Leave it off unless somebody needs it.
+	// only, or within this machine; other apps go on as before. Leave it off unless somebody needs it.
 	Plain bool `toml:"plain"`
 }
 
