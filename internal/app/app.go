@@ -87,11 +87,14 @@ func prepare(ctx context.Context, c config.Config, o Options) (srv *server, err 
 	if err = srv.listen(c); err != nil {
 		return nil, err
 	}
-	// What was on its way goes on before anybody can add to it, and finds the sessions that sleep.
-	if err = s.archive.Recover(ctx); err == nil {
-		err = srv.clients.Restore(ctx)
+	if err = s.archive.Recover(ctx); err != nil {
+		srv.closeListeners()
+		return nil, err
 	}
-	if err == nil {
+	// From here on a stop is one in good order: sessions that sleep are taken out of the store, and have to go back there.
+	ctx = context.WithoutCancel(ctx)
+	// What was on its way goes on before anybody can add to it, and finds the sessions that sleep.
+	if err = srv.clients.Restore(ctx); err == nil {
 		err = srv.router.Start(ctx)
 	}
 	if err == nil {
@@ -99,7 +102,7 @@ func prepare(ctx context.Context, c config.Config, o Options) (srv *server, err 
 	}
 	if err != nil {
 		srv.closeListeners()
-		return nil, err
+		return nil, errors.Join(err, srv.rest(ctx))
 	}
 	return srv, nil
 }
@@ -282,18 +285,23 @@ func (s *server) run(ctx context.Context) error {
 
 	s.log.Info("stopping")
 	stopListening()
-	closing, done := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
-	defer done()
-	err = errors.Join(err, s.clients.Shutdown(closing)) // what was read becomes safe
-	patience, done := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-	defer done()
-	err = errors.Join(err, s.router.Idle(patience)) // and comes to the sessions that sleep now
-	err = errors.Join(err, s.clients.WriteDown(patience))
-	err = errors.Join(err, s.router.Close(patience))
+	err = errors.Join(err, s.rest(context.WithoutCancel(ctx)))
 	stopBackground()
 	wg.Wait()
 	s.log.Info("stopped")
 	return err
+}
+
+// rest ends the streams, and has what is left of them written down, when nobody can connect any more.
+func (s *server) rest(ctx context.Context) error {
+	closing, done := context.WithTimeout(ctx, closeTime)
+	defer done()
+	err := s.clients.Shutdown(closing) // what was read becomes safe
+	patience, done := context.WithTimeout(ctx, stopTime)
+	defer done()
+	err = errors.Join(err, s.router.Idle(patience)) // and comes to the sessions that sleep now
+	err = errors.Join(err, s.clients.WriteDown(patience))
+	return errors.Join(err, s.router.Close(patience))
 }
 
 // certificate opens the configured certificate, or the server's own.

@@ -156,6 +156,7 @@ func TestRestart(t *testing.T) {
 	must(t, juliet.Ack())
 	must(t, juliet.Sync(t.Context()))
 	juliet.Close()
+	await(t, back, `<presence from="`+juliet.JID.String()+`" type="unavailable"/>`)
 	desk := s.login(t, "juliet", password, "desk")
 	desk.MustSend(t, `<presence/>`)
 	must(t, desk.ExpectAll(t.Context(),

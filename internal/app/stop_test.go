@@ -3,6 +3,8 @@
 package app
 
 import (
+	"context"
+	"log/slog"
 	"net"
 	"testing"
 
@@ -77,6 +79,63 @@ func TestStopAndStart(t *testing.T) {
 	}
 	back.MustSend(t, `<iq type="get" id="1"><query xmlns="jabber:iq:roster"/></iq>`)
 	back.MustExpect(t, `<iq type="result" id="1"><query xmlns="jabber:iq:roster"><item jid="romeo@kith.example" subscription="both"/></query></iq>`)
+}
+
+// A server that is told to stop while it starts stops in good order, too: the sessions that it has taken from the store go
+// back there.
+func TestStopWhileStarting(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.befriend(t, s.user(t, "juliet", account.User), s.user(t, "romeo", account.User))
+	juliet := resumable(t, s.login(t, "juliet", password, "balcony"))
+	romeo := resumable(t, s.login(t, "romeo", password, "orchard"))
+	await(t, juliet, `<presence from="`+romeo.JID.String()+`"/>`)
+	juliet.Cut()
+	romeo.MustSend(t, chat("juliet", 1))
+	must(t, romeo.Sync(t.Context()))
+	s.stop()
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := testOptions(t)
+	o.Log = slog.New(&trap{o.Log.Handler(), "sessions may be resumed", cancel})
+	srv, err := prepare(ctx, s.config, o)
+	must(t, err)
+	must(t, srv.run(ctx))
+	must(t, srv.close())
+	if ctx.Err() == nil {
+		t.Fatal("it was not told to stop")
+	}
+
+	s = startOn(t, s.config)
+	romeo = s.resume(t, romeo, 3)
+	juliet = s.resume(t, juliet, 1)
+	juliet.MustExpect(t, `<message id="1"/>`)
+	juliet.MustExpectNothing(t)
+	romeo.MustExpectNothing(t)
+}
+
+// A trap is a log that springs at a message.
+type trap struct {
+	slog.Handler
+	message string
+	spring  func()
+}
+
+func (l *trap) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *trap) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == l.message {
+		l.spring()
+	}
+	if !l.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+func (l *trap) WithAttrs(a []slog.Attr) slog.Handler {
+	return &trap{l.Handler.WithAttrs(a), l.message, l.spring}
 }
 
 // Who wants fewer doors has fewer.
