@@ -17,8 +17,13 @@
 // No message is sent twice by its client, so what is not acknowledged may be there or not, but never twice. Copies on
 // the wire are allowed after a kill, with the same <stanza-id/> (XEP-0359 §3).
 //
+// Sessions that outlive their connections (XEP-0198 §5) have tests of their own (resume_test.go): many phones chat while
+// the server is stopped in good order and started again, and while their connections are cut, stalled and taken over.
+// There every stanza comes exactly once and in order, and nobody is seen to leave or to come.
+//
 // The short form takes seconds; KITH_SOAK=1 asks for the long one. The log names the seed, and KITH_CHAOS_SEED
 // repeats the choices that were made with it; what happens between two processes is not the same twice all the same.
+// With KITH_CHAOS_RACE=1 the server is built with the race detector.
 package chaos
 
 import (
@@ -52,9 +57,9 @@ type round struct {
 	recover []plan
 }
 
-func TestKilled(t *testing.T) {
-	binary := build(t)
-	points := faultPoints(t)
+// seed is that of all choices.
+func seed(t *testing.T) uint64 {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("KITH_CHAOS_SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
@@ -64,9 +69,19 @@ func TestKilled(t *testing.T) {
 		seed = n
 	}
 	t.Logf("KITH_CHAOS_SEED=%d", seed)
+	return seed
+}
+
+// soak reports whether the long form is wanted.
+func soak() bool { return os.Getenv("KITH_SOAK") != "" }
+
+func TestKilled(t *testing.T) {
+	binary := build(t)
+	points := faultPoints(t)
+	seed := seed(t)
 	random := rand.New(rand.NewPCG(seed, 0))
 	worlds := short(random, points)
-	if os.Getenv("KITH_SOAK") != "" {
+	if soak() {
 		worlds = long(random, points)
 	}
 	for i, rounds := range worlds {

@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -111,7 +112,7 @@ func (w *world) open() (_ *disk, err error) {
 	defer func() { err = errors.Join(err, d.Close()) }()
 
 	k := &disk{sent: map[key]archive.ID{}, received: map[key]archive.ID{}, transit: map[key]bool{}, marked: map[key]bool{}}
-	owners, err := readOwners(w, d)
+	owners, err := readOwners(w.t.Context(), d)
 	if err != nil {
 		return nil, err
 	}
@@ -132,9 +133,9 @@ func (w *world) open() (_ *disk, err error) {
 	return k, err
 }
 
-func readOwners(w *world, d *db.DB) (map[int64]string, error) {
+func readOwners(ctx context.Context, d *db.DB) (map[int64]string, error) {
 	owners := map[int64]string{}
-	err := d.Read(w.t.Context(), func(tx *db.ReadTx) error {
+	err := d.Read(ctx, func(tx *db.ReadTx) error {
 		rows, err := tx.Query("SELECT id, name FROM account")
 		if err != nil {
 			return err
@@ -153,19 +154,24 @@ func readOwners(w *world, d *db.DB) (map[int64]string, error) {
 	return owners, err
 }
 
-// readArchive reads the archive of one account from its beginning.
+// readArchive reads the archive of one account.
 func (k *disk) readArchive(w *world, a *archive.Archive, id int64, owner string) error {
-	const page = 500
 	last := map[key]int{} // of each pair
+	return eachEntry(w.t.Context(), a, id, func(e archive.Entry) { k.entry(e, owner, last) })
+}
+
+// eachEntry reads the archive of one account from its beginning.
+func eachEntry(ctx context.Context, a *archive.Archive, id int64, f func(archive.Entry)) error {
+	const page = 500
 	after := archive.ID(0)
 	for {
-		list, err := a.Page(w.t.Context(), id, after, page)
+		list, err := a.Page(ctx, id, after, page)
 		if err != nil {
 			return err
 		}
 		for _, e := range list {
 			after = e.ID
-			k.entry(e, owner, last)
+			f(e)
 		}
 		if len(list) < page {
 			return nil
@@ -198,9 +204,13 @@ func (k *disk) entry(e archive.Entry, owner string, last map[key]int) {
 	}
 }
 
+func parseStored(raw xmlstream.Raw) (*xmlstream.Element, error) {
+	return xmlstream.Parse(string(raw), xmlstream.AfterAuth)
+}
+
 // parse reads a stored message.
 func parse(raw xmlstream.Raw) (key, jid.JID, error) {
-	el, err := xmlstream.Parse(string(raw), xmlstream.AfterAuth)
+	el, err := parseStored(raw)
 	if err != nil {
 		return key{}, jid.JID{}, err
 	}

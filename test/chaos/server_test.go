@@ -31,8 +31,12 @@ const (
 func build(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kith")
-	c := exec.CommandContext(t.Context(), "go", "build", "-tags", "faults", "-o", path, "github.com/kith-im/kith/cmd/kith")
-	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	args, cgo := []string{"build", "-tags", "faults", "-o", path}, "CGO_ENABLED=0"
+	if os.Getenv("KITH_CHAOS_RACE") != "" {
+		args, cgo = append(args, "-race"), "CGO_ENABLED=1"
+	}
+	c := exec.CommandContext(t.Context(), "go", append(args, "github.com/kith-im/kith/cmd/kith")...)
+	c.Env = append(os.Environ(), cgo)
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
@@ -87,23 +91,23 @@ func environment(dir string, more ...string) []string {
 	return append(env, more...)
 }
 
-// start begins a life, which ends with the test at the latest.
-func (w *world) start(p plan) *server {
-	w.t.Helper()
+// launch begins a life on the folder dir, which ends with the test at the latest. more is for its environment.
+func launch(t *testing.T, binary, dir string, p plan, more ...string) *server {
+	t.Helper()
 	s := &server{plan: p, ready: make(chan struct{}), done: make(chan struct{})}
-	s.cmd = exec.CommandContext(w.t.Context(), w.binary, "serve")
-	s.cmd.Dir = w.dir
-	s.cmd.Env = environment(w.dir)
+	s.cmd = exec.CommandContext(t.Context(), binary, "serve")
+	s.cmd.Dir = dir
+	s.cmd.Env = environment(dir, more...)
 	if p.fault != "" {
 		s.cmd.Env = append(s.cmd.Env, "KITH_FAULT="+p.fault)
 	}
 	s.cmd.Stderr = &s.log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if err := s.cmd.Start(); err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	go func() { // ends with the process
 		defer close(s.done)
@@ -116,7 +120,7 @@ func (w *world) start(p plan) *server {
 		}
 		_ = s.cmd.Wait() // ProcessState says it all
 	}()
-	w.t.Cleanup(func() { <-s.done })
+	t.Cleanup(func() { <-s.done })
 	return s
 }
 
@@ -163,7 +167,7 @@ func (s *server) killed() error {
 func (s *server) errors() []string {
 	var list []string
 	for line := range strings.Lines(s.log.String()) {
-		if strings.Contains(line, "level=ERROR") || strings.Contains(line, "panic") {
+		if strings.Contains(line, "level=ERROR") || strings.Contains(line, "panic") || strings.Contains(line, "DATA RACE") {
 			list = append(list, strings.TrimSpace(line))
 		}
 	}

@@ -126,7 +126,7 @@ func (w *world) round(r round) {
 // begin starts a life. The context that it returns ends when that takes too long.
 func (w *world) begin(p plan) (context.Context, context.CancelFunc, *server) {
 	w.t.Helper()
-	s := w.start(p)
+	s := launch(w.t, w.binary, w.dir, p)
 	w.mu.Lock()
 	w.server, w.steps, w.leaves, w.reached = s, 0, 0, nil
 	w.mu.Unlock()
