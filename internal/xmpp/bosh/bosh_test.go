@@ -261,6 +261,35 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// A server that has an error to say after the log-in, before the client has begun the stream anew, begins it itself
+// (RFC 6120 §4.9.1.2), at once or later.
+func TestErrorInsteadOfRestart(t *testing.T) {
+	const streamError = `<stream:error><system-shutdown xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`
+	for name, said := range map[string][]string{
+		"in one piece": {success + header + streamError + `</stream:stream>`},
+		"one by one":   {success, header + streamError + `</stream:stream>`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				p := w.begin("")
+				c := w.post("", `<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`)
+				p.heard()
+				for _, s := range said {
+					p.says(s).isTaken(true)
+				}
+				if len(said) > 1 {
+					c.gets(`<body xmlns="` + nsBody + `">` + success + `</body>`)
+					c = w.post("", "")
+					c.gets(`<body xmlns="` + nsBody + `" type="terminate" condition="remote-stream-error" xmlns:stream="http://etherx.jabber.org/streams">` + streamError + `</body>`)
+					return
+				}
+				c.gets(`<body xmlns="` + nsBody + `" type="terminate" condition="remote-stream-error" xmlns:stream="http://etherx.jabber.org/streams">` +
+					success + streamError + `</body>`)
+			})
+		})
+	}
+}
+
 // XEP-0206 §6: a stream error of the server, and what stood before it.
 func TestServerEndsTheStream(t *testing.T) {
 	const streamError = `<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`

@@ -3,6 +3,7 @@
 package bosh
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -101,15 +102,39 @@ func (s *session) take() payloads {
 
 // heard reads what the server has written, and returns which element must have been taken for all of it to be.
 func (s *session) heard(p []byte) uint64 {
-	if !s.over {
-		s.parser.Feed(p)
+	for len(p) > 0 && !s.over {
+		part := p
+		if i := bytes.Index(p[1:], xmlDeclaration()); i >= 0 {
+			part = p[:1+i]
+		}
+		p = p[len(part):]
+		if bytes.HasPrefix(part, xmlDeclaration()) {
+			// A stream begins: as the client has asked for, or before it could, since the server has an error to say
+			// (RFC 6120 §4.9.1.2).
+			s.parser.Reset()
+		}
+		s.parser.Feed(part)
+		if !s.parse() {
+			return s.queued
+		}
 	}
+	if s.over {
+		return s.queued + 1 // which never will be
+	}
+	s.release()
+	return s.queued
+}
+
+// xmlDeclaration is how each stream of the server begins, and nothing within one.
+func xmlDeclaration() []byte { return []byte("<?xml") }
+
+// parse takes what there is of the server's stream, and reports whether there may be more.
+func (s *session) parse() bool {
 	for !s.over {
 		tok, err := s.parser.Next()
 		switch {
 		case errors.Is(err, xmlstream.ErrMore):
-			s.release()
-			return s.queued
+			return true
 		case err != nil:
 			s.g.o.Log.Error("the server's stream cannot be read", "err", err)
 			s.fail(internalServerError, nil)
@@ -117,12 +142,12 @@ func (s *session) heard(p []byte) uint64 {
 			s.authID = tok.Element.Root().Attr("id")
 		case tok.Kind == xmlstream.Close:
 			s.hungUp()
-			return s.queued
+			return false
 		default:
 			s.queue(tok.Element.Root())
 		}
 	}
-	return s.queued + 1 // which never will be
+	return true
 }
 
 // queue puts an element on its way to the client.
