@@ -12,6 +12,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 const (
@@ -28,14 +29,16 @@ type app struct {
 }
 
 type file struct {
-	body, gz, br []byte // gz, br: nil where there is none
-	kind         string // media type
-	tag          string // ETag
-	cache        string // Cache-Control
+	body  []byte
+	gz    func() []byte // nil where there is none
+	br    []byte        // the same
+	kind  string        // media type
+	tag   string        // ETag
+	cache string        // Cache-Control
 }
 
 // loadApp reads the files of dist. What has a compressed form beside it (NAME.gz, NAME.br) is served with it; text
-// without one is compressed here. Names that begin with a dot are left out.
+// without one is compressed when it is asked for. Names that begin with a dot are left out.
 func loadApp(dist fs.FS) (*app, error) {
 	a := &app{files: map[string]*file{}}
 	if dist == nil {
@@ -69,7 +72,7 @@ func compressedName(name string) (of, encoding string, ok bool) {
 
 func newFile(name string, body, gz, br []byte) *file {
 	sum := sha256.Sum256(body)
-	f := &file{body: body, gz: gz, br: br, tag: `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, cache: anHour}
+	f := &file{body: body, br: br, tag: `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, cache: anHour}
 	var text bool
 	f.kind, text = mediaType(name)
 	switch {
@@ -78,8 +81,11 @@ func newFile(name string, body, gz, br []byte) *file {
 	case name == "/index.html", name == "/sw.js", strings.HasSuffix(name, ".webmanifest"):
 		f.cache = askUs
 	}
-	if f.gz == nil && text && len(body) >= compressFrom {
-		f.gz = compress(body)
+	switch {
+	case gz != nil:
+		f.gz = func() []byte { return gz }
+	case text && len(body) >= compressFrom:
+		f.gz = sync.OnceValue(func() []byte { return compress(body) }) // when somebody asks: a start is quick
 	}
 	return f
 }
@@ -182,7 +188,7 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 		case f.br != nil && quality(accept, "br") > 0:
 			body, encoding = f.br, "br"
 		case f.gz != nil && quality(accept, "gzip") > 0:
-			body, encoding = f.gz, "gzip"
+			body, encoding = f.gz(), "gzip"
 		}
 	}
 	if strings.Contains(r.Header.Get("If-None-Match"), f.tag) {
