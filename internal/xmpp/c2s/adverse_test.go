@@ -67,7 +67,7 @@ func TestEndedDuringRestart(t *testing.T) {
 // recorded after all.
 func TestWriteDownUnsafe(t *testing.T) {
 	perform(t, func(t *testing.T, w *world) {
-		romeo := w.resumable("romeo", "orchard", "")
+		w.resumable("romeo", "orchard", "")
 		juliet := w.resumable("juliet", "balcony", "")
 		release := w.blocked()
 		juliet.MustSend(t, chat("romeo", 1))
@@ -80,7 +80,7 @@ func TestWriteDownUnsafe(t *testing.T) {
 		w.Close()
 		w.open()
 		w.refused("juliet", juliet, "2")
-		romeo = w.login("romeo", "orchard")
+		romeo := w.login("romeo", "orchard")
 		romeo.MustSend(t, `<presence/>`)
 		w.await(romeo, `<message id="1"/>`)
 	})

@@ -158,11 +158,11 @@ func TestChannel(t *testing.T) {
 
 // script is what a client sends and is sent, without the nonce of the server.
 type script struct {
-	name                    string
-	mechanisms              []string
-	channel                 Channel
-	first, nonce, challenge string
-	final, success          string
+	name             string
+	mechanisms       []string
+	channel          Channel
+	first, challenge string
+	final, success   string
 }
 
 // The examples of XEP-0474 §6.3 and XEP-0515 §4.3. (Those of XEP-0388 §2 are not of one exchange: no password gives them.)
