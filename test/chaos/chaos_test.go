@@ -15,7 +15,9 @@
 //     order. What is on the disk is looked at again. In the next round nobody may get anything a second time.
 //
 // No message is sent twice by its client, so what is not acknowledged may be there or not, but never twice. Copies on
-// the wire are allowed after a kill, with the same <stanza-id/> (XEP-0359 §3).
+// the wire are allowed after a kill, with the same <stanza-id/> (XEP-0359 §3). The exception are two clients that may
+// resume (memory_test.go): after a kill they hear how far their sessions had come (XEP-0198 §5), and send again what is
+// beyond that. What was counted must be there, and who sends nothing but messages sends none of them in vain.
 //
 // Sessions that outlive their connections (XEP-0198 §5) have tests of their own (resume_test.go): many phones chat while
 // the server is stopped in good order and started again, and while their connections are cut, stalled and taken over.

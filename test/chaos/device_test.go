@@ -43,16 +43,24 @@ type device struct {
 
 	mu      sync.Mutex // guards all below, and is held while writing
 	sent    uint32     // stanzas, since stream management was enabled
-	open    []*message // sent and not acknowledged, in order; nil for a stanza that is no message
-	asked   int        // messages that were sent since an acknowledgement was asked for
-	enabled bool       // stream management
-	taken   uint32     // stanzas that were read, since stream management was enabled
+	open    []sending
+	certain uint32 // the number of the last message that was acknowledged
+	asked   int    // messages that were sent since an acknowledgement was asked for
+	enabled bool   // stream management
+	id      string // of the session; "" where it cannot be resumed
+	taken   uint32 // stanzas that were read, since stream management was enabled
 	reached map[uint32]bool
 	got     map[key]bool
 	change  chan struct{} // closed, and made anew, when one of these changes
 }
 
-// connect logs in as p.
+// A sending is a stanza that was sent and is not acknowledged; message is nil where it is none.
+type sending struct {
+	*message
+	stanza *stanza.Stanza
+}
+
+// connect logs in as p, and goes on with the session of before where there is one.
 func (w *world) connect(ctx context.Context, s *server, p person) (*device, error) {
 	c, err := xmpptest.Dial(ctx, s.address, xmpptest.Options{
 		Domain: domain, Direct: true,
@@ -61,9 +69,18 @@ func (w *world) connect(ctx context.Context, s *server, p person) (*device, erro
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	if err := c.Login(ctx, p.account, password, p.resource, "SCRAM-SHA-256"); err != nil {
+	if err := c.Authenticate(ctx, p.account, password, "SCRAM-SHA-256"); err != nil {
 		c.Cut()
 		return nil, fmt.Errorf("log in as %s: %w", p.account, err)
+	}
+	m := w.memory(p)
+	resumed, err := m.resume(c)
+	if err == nil && !resumed {
+		err = c.Bind(ctx, p.resource)
+	}
+	if err != nil {
+		c.Cut()
+		return nil, fmt.Errorf("bind %s: %w", p.account, err)
 	}
 	deadline := time.Now().Add(2 * lifetime) // nobody waits for so long
 	if err := errors.Join(c.Stream.SetReadDeadline(deadline), c.Stream.SetWriteDeadline(deadline)); err != nil {
@@ -73,15 +90,27 @@ func (w *world) connect(ctx context.Context, s *server, p person) (*device, erro
 	d := &device{person: p, w: w, stream: c.Stream, ended: make(chan struct{}), last: map[string]int{},
 		reached: map[uint32]bool{}, got: map[key]bool{}, change: make(chan struct{})}
 	w.step()
+	if resumed {
+		m.goOn(d)
+		go d.read() // as below
+		return d, nil
+	}
 	go d.read() // ends with the connection; whoever connects sees to that
 	if !p.managed {
 		return d, nil
 	}
+	enable := xmlstream.Elem(nsManagement, "enable")
+	if p.resumes {
+		enable = `<enable xmlns="` + nsManagement + `" resume="true"/>`
+	}
 	d.mu.Lock()
-	err = d.stream.Write(xmlstream.Elem(nsManagement, "enable"))
+	err = d.stream.Write(enable)
 	d.mu.Unlock()
 	if err == nil {
 		err = d.await(ctx, func() bool { return d.enabled })
+	}
+	if err == nil {
+		err = m.begin(ctx, d)
 	}
 	if err != nil {
 		d.leave(false)
@@ -128,7 +157,7 @@ func (d *device) take(n xmlstream.Node) {
 	}
 	switch {
 	case n.Is(xmlstream.NSClient, "message"):
-		if d.got[k] {
+		if d.got[k] && !d.w.ledger.again(k) {
 			d.w.ledger.wrong("%v came twice over the same connection of %s", k, d.account)
 		}
 		d.got[k] = true
@@ -143,7 +172,7 @@ func (d *device) take(n xmlstream.Node) {
 			d.acknowledged(uint32(number))
 		}
 	case n.Is(nsManagement, "enabled"):
-		d.enabled, d.taken = true, 0
+		d.enabled, d.taken, d.id = true, 0, n.Attr("id")
 	case n.Is(nsManagement, "r"):
 		_ = d.stream.Write(d.answer()) // else read sees the end
 	case n.Is(nsManagement, "a"):
@@ -165,9 +194,10 @@ func (d *device) acknowledged(h uint32) bool {
 	if n < 0 || n > len(d.open) {
 		return false
 	}
-	for _, m := range d.open[:n] {
-		if m != nil {
-			d.w.ledger.acknowledged(m)
+	for i, x := range d.open[:n] {
+		if x.message != nil {
+			d.w.ledger.acknowledged(x.message)
+			d.certain = d.sent - uint32(len(d.open)-i-1)
 		}
 	}
 	d.open = d.open[n:]
@@ -177,7 +207,7 @@ func (d *device) acknowledged(h uint32) bool {
 // put writes a stanza, which is m unless that is nil. mu is held.
 func (d *device) put(st *stanza.Stanza, m *message, extra ...xmlstream.Raw) error {
 	d.sent++
-	d.open = append(d.open, m)
+	d.open = append(d.open, sending{m, st})
 	return d.stream.WriteStanzas([]*stanza.Stanza{st}, extra...)
 }
 
@@ -253,7 +283,11 @@ func (d *device) send(ctx context.Context, to jid.JID) error {
 	}
 	d.asked = 0
 	if d.managed {
-		return d.put(m.stanza(to), m, xmlstream.Elem(nsManagement, "r"))
+		err := d.put(m.stanza(to), m, xmlstream.Elem(nsManagement, "r"))
+		if err == nil && d.asks {
+			_, err = d.ping()
+		}
+		return err
 	}
 	err := d.put(m.stanza(to), m)
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/kith-im/kith/internal/archive"
@@ -19,9 +20,9 @@ import (
 
 // A disk is what a server has left behind.
 type disk struct {
-	sent     map[key]archive.ID // in the senders' archives
-	received map[key]archive.ID // in the recipients'
-	transit  map[key]bool
+	sent     map[key][]archive.ID // in the senders' archives
+	received map[key][]archive.ID // in the recipients'
+	transit  map[key]int
 	marked   map[key]bool // as waiting
 	problems []string
 }
@@ -30,7 +31,7 @@ type disk struct {
 // order.
 func (w *world) inspect(settled bool) {
 	w.t.Helper()
-	k, err := w.open()
+	k, err := w.open(settled)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -52,22 +53,23 @@ func (k *disk) compare(l *ledger, settled bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for name, m := range l.messages {
-		_, sent := k.sent[name]
-		received, arrived := k.received[name]
+		sent, received, onWay := len(k.sent[name]), len(k.received[name]), k.transit[name]
 		switch {
-		case m.acked && !sent:
+		case m.acked && sent == 0:
 			k.wrong("%v was acknowledged, and the sender does not have it", name)
-		case sent && !arrived && !k.transit[name]:
-			k.wrong("%v is lost: the sender has it, the recipient has not, and it is not on its way", name)
-		case arrived && (!sent || k.transit[name]):
-			k.wrong("%v: the recipient has it, the sender %t, and on its way: %t", name, sent, k.transit[name])
-		case m.id != "" && received.String() != m.id:
-			k.wrong("%v was delivered with the id %s, and has the id %v", name, m.id, received)
-		case settled && arrived && m.id == "":
+		case sent > 1+m.again:
+			k.wrong("%v was sent again %d times, and the sender has it %d times", name, m.again, sent)
+		case sent > received+onWay:
+			k.wrong("%v is lost: the sender has it %d times, the recipient %d, and on its way: %d", name, sent, received, onWay)
+		case sent < received+onWay:
+			k.wrong("%v: the recipient has it %d times, the sender %d, and on its way: %d", name, received, sent, onWay)
+		case m.id != "" && !slices.ContainsFunc(k.received[name], func(id archive.ID) bool { return id.String() == m.id }):
+			k.wrong("%v was delivered with the id %s, and has the id %v", name, m.id, k.received[name])
+		case settled && received > 0 && m.id == "":
 			k.wrong("%v was never delivered", name)
 		}
 	}
-	for _, list := range []map[key]archive.ID{k.sent, k.received} {
+	for _, list := range []map[key][]archive.ID{k.sent, k.received} {
 		for name := range list {
 			if l.messages[name] == nil {
 				k.wrong("%v was never sent", name)
@@ -86,8 +88,9 @@ func (k *disk) wrong(format string, args ...any) {
 	k.problems = append(k.problems, fmt.Sprintf(format, args...))
 }
 
-// open reads a copy of the database: opening it changes it, and the next life shall find what the last one left.
-func (w *world) open() (_ *disk, err error) {
+// open reads a copy of the database: opening it changes it, and the next life shall find what the last one left. Where that
+// was killed, it is not settled.
+func (w *world) open(settled bool) (_ *disk, err error) {
 	dir, err := os.MkdirTemp(w.t.TempDir(), "copy")
 	if err != nil {
 		return nil, err
@@ -111,7 +114,7 @@ func (w *world) open() (_ *disk, err error) {
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 
-	k := &disk{sent: map[key]archive.ID{}, received: map[key]archive.ID{}, transit: map[key]bool{}, marked: map[key]bool{}}
+	k := &disk{sent: map[key][]archive.ID{}, received: map[key][]archive.ID{}, transit: map[key]int{}, marked: map[key]bool{}}
 	owners, err := readOwners(w.t.Context(), d)
 	if err != nil {
 		return nil, err
@@ -127,9 +130,14 @@ func (w *world) open() (_ *disk, err error) {
 		if err == nil && (owners[tr.Owner] != name.from || tr.Hop != address(name.to)) {
 			err = fmt.Errorf("%v is on its way from %s to %s", name, owners[tr.Owner], tr.Hop)
 		}
-		k.transit[name] = true
+		k.transit[name]++
 		return err
 	})
+	if !settled && err == nil {
+		for _, m := range w.memories {
+			err = errors.Join(err, m.died(w.t.Context(), d, k))
+		}
+	}
 	return k, err
 }
 
@@ -157,7 +165,7 @@ func readOwners(ctx context.Context, d *db.DB) (map[int64]string, error) {
 // readArchive reads the archive of one account.
 func (k *disk) readArchive(w *world, a *archive.Archive, id int64, owner string) error {
 	last := map[key]int{} // of each pair
-	return eachEntry(w.t.Context(), a, id, func(e archive.Entry) { k.entry(e, owner, last) })
+	return eachEntry(w.t.Context(), a, id, func(e archive.Entry) { k.entry(w, e, owner, last) })
 }
 
 // eachEntry reads the archive of one account from its beginning.
@@ -179,7 +187,7 @@ func eachEntry(ctx context.Context, a *archive.Archive, id int64, f func(archive
 	}
 }
 
-func (k *disk) entry(e archive.Entry, owner string, last map[key]int) {
+func (k *disk) entry(w *world, e archive.Entry, owner string, last map[key]int) {
 	name, from, err := parse(e.Raw)
 	if err != nil {
 		k.wrong("in the archive of %s: %v", owner, err)
@@ -192,13 +200,14 @@ func (k *disk) entry(e archive.Entry, owner string, last map[key]int) {
 	switch {
 	case mine != owner || e.Peer != address(peer) || from.Bare() != address(name.from):
 		k.wrong("%v in the archive of %s: with %s, sent %t, from %s", name, owner, e.Peer, e.Sent, from)
-	case list[name] != 0:
+	case w.ledger.again(name): // it may be there twice, and behind others
+	case len(list[name]) > 0:
 		k.wrong("%v is in the archive of %s twice", name, owner)
 	case last[name.pair()] >= name.n:
 		k.wrong("%v in the archive of %s is behind number %d", name, owner, last[name.pair()])
 	}
-	list[name] = e.ID
-	last[name.pair()] = name.n
+	list[name] = append(list[name], e.ID)
+	last[name.pair()] = max(last[name.pair()], name.n)
 	if e.Waiting {
 		k.marked[name] = true
 	}

@@ -73,8 +73,9 @@ func newHall(t *testing.T, binary string, random *rand.Rand, phones int) *hall {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.links.listener.Close() })
+	host := freeHost(random)
 	for i, name := range []string{"KITH_LISTEN_CLIENTS_TLS", "KITH_LISTEN_CLIENTS", "KITH_LISTEN_WEB"} { // by way
-		h.addresses[i] = freeAddress(t)
+		h.addresses[i] = freeAddress(t, host)
 		h.env = append(h.env, name+"="+h.addresses[i])
 	}
 	for i := range phones {
@@ -88,10 +89,22 @@ func newHall(t *testing.T, binary string, random *rand.Rand, phones int) *hall {
 	return h
 }
 
+// freeHost is an address of this machine that nobody else uses, where it has so many: the ports of connections to the
+// usual one are taken from those that a server might want back.
+func freeHost(random *rand.Rand) string {
+	host := fmt.Sprintf("127.%d.%d.%d", 1+random.IntN(250), 1+random.IntN(250), 1+random.IntN(250))
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return "127.0.0.1"
+	}
+	_ = l.Close() // it has accepted nobody
+	return host
+}
+
 // freeAddress is one that was free a moment ago: it is to be the same in each life.
-func freeAddress(t *testing.T) string {
+func freeAddress(t *testing.T, host string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

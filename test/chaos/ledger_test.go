@@ -44,20 +44,23 @@ func address(account string) jid.JID { return jid.MustParse(account + "@" + doma
 type message struct {
 	key
 	acked   bool   // its sender was told that it has arrived
-	id      string // its id in the recipient's archive, as it came with it; "" before
+	id      string // its id in the recipient's archive, as it came with it last; "" before
+	again   int    // how often it was sent again: nobody knew whether it had arrived
 	direct  bool   // it was sent to a full address: it comes as soon as that is bound, before all that waits
 	settled bool   // it was delivered and acknowledged, and the server stopped in good order after that
 }
 
 // A ledger knows what was sent, acknowledged and delivered. It may be used by many goroutines.
 type ledger struct {
-	mu       sync.Mutex // guards all below
-	messages map[key]*message
-	numbers  map[key]int // the last of each pair
-	first    map[key]int // the last of each pair that was delivered
-	copies   int         // deliveries of what was delivered before
-	acked    int
-	problems []string
+	mu        sync.Mutex // guards all below
+	messages  map[key]*message
+	numbers   map[key]int // the last of each pair
+	first     map[key]int // the last of each pair that was delivered
+	copies    int         // deliveries of what was delivered before
+	acked     int
+	repeated  int // that were sent again
+	uncounted int // that were there and not counted
+	problems  []string
 }
 
 func newLedger() *ledger {
@@ -90,6 +93,23 @@ func (l *ledger) acknowledged(m *message) {
 	l.acked++
 }
 
+// sentAgain notes that m is sent again.
+func (l *ledger) sentAgain(m *message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m.again++
+	m.settled = false
+	l.repeated++
+}
+
+// again reports whether a message was sent again.
+func (l *ledger) again(k key) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := l.messages[k]
+	return m != nil && m.again > 0
+}
+
 // delivered notes that the device p got the message n, and returns its key. last is, by sender, what came over the
 // same connection before.
 func (l *ledger) delivered(p person, last map[string]int, n xmlstream.Node) key {
@@ -108,6 +128,7 @@ func (l *ledger) delivered(p person, last map[string]int, n xmlstream.Node) key 
 		err = fmt.Errorf("it was sent to somebody else")
 	case id == "":
 		err = fmt.Errorf("it has no id in the recipient's archive: %s", n.Raw())
+	case m.again > 0: // it may have arrived twice, and behind others
 	case m.id != "" && m.id != id:
 		err = fmt.Errorf("it came a second time with the id %s instead of %s", id, m.id)
 	case m.settled:
@@ -187,7 +208,16 @@ func (l *ledger) report() []string {
 func (l *ledger) sum() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return fmt.Sprintf("%d sent, %d acknowledged, %d copies in all", len(l.messages), l.acked, l.copies)
+	return fmt.Sprintf("%d sent, %d acknowledged, %d copies, %d sent again, %d of them in vain in all",
+		len(l.messages), l.acked, l.copies, l.repeated, l.uncounted)
+}
+
+// address is where the message was sent.
+func (m *message) address() jid.JID {
+	if m.direct {
+		return jid.MustParse(address(m.to).String() + "/main")
+	}
+	return address(m.to)
 }
 
 // stanza is the message as it is sent to an address of its recipient.

@@ -23,6 +23,8 @@ type person struct {
 	account  string
 	resource string
 	managed  bool   // uses stream management
+	resumes  bool   // its sessions may be resumed
+	asks     bool   // the server something, between messages
 	alone    bool   // is the account's only device
 	sends    bool   // while people chat
 	goes     bool   // comes and goes while people chat
@@ -40,11 +42,13 @@ func people() []person {
 		{account: "eve", resource: "main", managed: true, alone: true, away: true},
 		{account: "fay", resource: "main", managed: true, sends: true},
 		{account: "fay", resource: "more"},
+		{account: "gus", resource: "main", managed: true, resumes: true, alone: true, sends: true},
+		{account: "hal", resource: "main", managed: true, resumes: true, alone: true, sends: true, goes: true, asks: true},
 	}
 }
 
 // accounts are the names of all who get messages.
-func accounts() []string { return []string{"ann", "ben", "cat", "dan", "eve", "fay"} }
+func accounts() []string { return []string{"ann", "ben", "cat", "dan", "eve", "fay", "gus", "hal"} }
 
 // herald sends the last message to everybody.
 const herald = "zoe"
@@ -57,16 +61,17 @@ type world struct {
 	random *rand.Rand // of the test's goroutine alone
 	ledger *ledger
 
-	mu      sync.Mutex // guards all below
-	server  *server    // of this life
-	steps   int64      // in this life
-	leaves  int        // in this life: connections that clients have ended
-	due     int64      // the step for which pass waits
-	reached chan struct{}
+	mu       sync.Mutex         // guards all below
+	memories map[string]*memory // by person; each is its person's alone, and the test's when nobody is there
+	server   *server            // of this life
+	steps    int64              // in this life
+	leaves   int                // in this life: connections that clients have ended
+	due      int64              // the step for which pass waits
+	reached  chan struct{}
 }
 
 func newWorld(t *testing.T, binary string, random *rand.Rand) *world {
-	w := &world{t: t, binary: binary, dir: t.TempDir(), random: random, ledger: newLedger()}
+	w := &world{t: t, binary: binary, dir: t.TempDir(), random: random, ledger: newLedger(), memories: map[string]*memory{}}
 	for _, a := range append(accounts(), herald) {
 		w.addUser(a)
 	}
@@ -224,7 +229,7 @@ func (w *world) live(ctx context.Context, s *server, p person, random *rand.Rand
 			return err
 		}
 		w.left()
-		d.leave(random.IntN(3) != 0)
+		d.leave(!p.resumes && random.IntN(3) != 0)
 		if err := w.pass(ctx, s, 50+random.Int64N(500)); err != nil {
 			return err
 		}
@@ -354,6 +359,12 @@ func (w *world) stop(s *server, there []*device) {
 	}
 	for _, d := range there {
 		<-d.ended
+		if d.resumes {
+			if !errors.Is(d.why, io.ErrUnexpectedEOF) {
+				w.ledger.wrong("the stream of %s, which may be resumed, ended with %v when the server stopped", d.account, d.why)
+			}
+			continue
+		}
 		if e, ok := errors.AsType[*stream.PeerError](d.why); !ok || e.Condition != "system-shutdown" { // RFC 6120 §4.9.3.20
 			w.ledger.wrong("%s was told %v when the server stopped", d.account, d.why)
 		}
