@@ -49,7 +49,7 @@ type size struct {
 }
 
 func sizes() size {
-	z := size{repeat: 1, starts: 1, rest: 300 * time.Millisecond, idle: 100, logins: 60, pairs: 10, messages: 2000, rate: 500, paced: 400}
+	z := size{repeat: 1, starts: 1, rest: 300 * time.Millisecond, idle: 300, logins: 60, pairs: 10, messages: 2000, rate: 500, paced: 400}
 	if os.Getenv("KITH_SOAK") != "" {
 		z = size{repeat: 3, starts: 5, rest: 2 * time.Second, idle: 3000, settle: time.Minute, logins: 1000, pairs: 50, messages: 20_000,
 			rate: 500, paced: 5000, others: true}
