@@ -41,7 +41,6 @@ type hall struct {
 	given   int            // of tokens; the test's goroutine alone
 	settled atomic.Bool    // everybody has seen everybody come
 	era     atomic.Int64   // odd while the server stops and starts
-	resumed atomic.Int64
 
 	mu       sync.Mutex
 	problems []string
@@ -218,14 +217,11 @@ func (h *hall) end() {
 	}
 }
 
-// restart has a life end and the next one begin. meanwhile is called between the two.
-func (h *hall) restart(meanwhile func()) {
+// restart has a life end and the next one begin.
+func (h *hall) restart() {
 	h.t.Helper()
 	h.era.Add(1)
 	h.end()
-	if meanwhile != nil {
-		meanwhile()
-	}
 	h.check(nil)
 	h.begin()
 	h.era.Add(1)
@@ -290,11 +286,16 @@ func (h *hall) fill(ctx context.Context) (leave func()) {
 
 // give lets n more letters be sent, and waits until all but a few of those that were given are.
 func (h *hall) give(ctx context.Context, n int) error {
+	h.add(n)
+	return h.sent(ctx, h.given-4*len(h.phones))
+}
+
+// add lets n more letters be sent.
+func (h *hall) add(n int) {
 	h.given += n
 	for range n {
 		h.tokens <- struct{}{}
 	}
-	return h.sent(ctx, h.given-4*len(h.phones))
 }
 
 // sent waits until n letters were sent since the chat began.
@@ -302,9 +303,23 @@ func (h *hall) sent(ctx context.Context, n int) error {
 	return h.tally.await(ctx, func() bool { return h.tally.sent >= n })
 }
 
+// back waits until n more sessions were resumed.
+func (h *hall) back(ctx context.Context, n int) error {
+	all := -1
+	return h.tally.await(ctx, func() bool {
+		if all < 0 {
+			all = h.tally.again + n
+		}
+		return h.tally.again >= all
+	})
+}
+
 // quiet waits until all that was sent has come, and everybody knows so.
 func (h *hall) quiet(ctx context.Context) error {
-	err := h.each(func(p *phone) error { return p.sync(ctx) })
+	err := h.sent(ctx, h.given)
+	if err == nil {
+		err = h.each(func(p *phone) error { return p.sync(ctx) })
+	}
 	if err == nil {
 		if err = h.tally.all(ctx); err != nil {
 			for i, line := range h.tally.missing() {

@@ -419,12 +419,11 @@ func (p *phone) post(to int, x letter, typ string) {
 	p.put(stanza.New(stanza.IQ, typ, x.String(), jid.JID{}, p.hall.phones[to].jid, body...))
 }
 
-// ping asks the server something. mu is held. It counts as sent.
+// ping asks the server something. mu is held.
 func (p *phone) ping() {
 	p.letters++
 	x := letter{ping, p.index, p.letters}
 	p.pings[x.n] = true
-	p.hall.tally.owe(x)
 	p.put(stanza.New(stanza.IQ, "get", x.String(), jid.JID{}, jid.MustParse(domain), xmlstream.Elem("urn:xmpp:ping", "ping")))
 }
 
@@ -462,15 +461,12 @@ func (p *phone) chat(ctx context.Context, random *rand.Rand) error {
 		}
 		kind := random.IntN(20)
 		p.mu.Lock()
-		if kind == 0 {
-			p.ping()
-			p.mu.Unlock()
-			continue
-		}
 		p.letters++
 		x := letter{toBare, p.index, p.letters}
 		to := p.hall.phones[one].jid
 		switch {
+		case kind == 0:
+			p.ping()
 		case kind < 3:
 			x.kind = request
 			p.post(one, x, "get")
@@ -483,6 +479,7 @@ func (p *phone) chat(ctx context.Context, random *rand.Rand) error {
 			p.put(p.message(x, to.Bare()))
 		}
 		p.mu.Unlock()
+		p.hall.tally.wrote()
 	}
 }
 

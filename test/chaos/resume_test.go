@@ -87,7 +87,7 @@ func (p *phone) resume(ctx context.Context, rough bool) *wire {
 		w, err := p.come(ctx, h, p.random.IntN(2) == 0, prepare)
 		if err == nil {
 			p.choose(w)
-			p.hall.resumed.Add(1)
+			p.hall.tally.resumed()
 			return w
 		}
 		if ctx.Err() == nil && !p.excused(err, era, prepare != nil) {
@@ -269,7 +269,7 @@ func (p *phone) comeTwice(ctx context.Context, old *wire) *wire {
 		}
 	}
 	p.choose(w)
-	p.hall.resumed.Add(1)
+	p.hall.tally.resumed()
 	return w
 }
 
@@ -326,7 +326,7 @@ func restarts(t *testing.T, binary string) {
 	for i := range restarts {
 		begun := time.Now()
 		h.check(h.bounded(func(ctx context.Context) error { return h.over(ctx, i, letters) }))
-		t.Logf("restart %d: %s, %d times resumed, %.1fs", i+1, h.tally.sum(), h.resumed.Load(), time.Since(begun).Seconds())
+		t.Logf("restart %d: %s, %.1fs", i+1, h.tally.sum(), time.Since(begun).Seconds())
 	}
 	h.close(leave)
 }
@@ -336,35 +336,43 @@ func (h *hall) over(ctx context.Context, n, letters int) error {
 	if err := h.give(ctx, letters); err != nil {
 		return err
 	}
-	begun, before, up := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	first, last := make(chan struct{}), make(chan struct{})
 	done := make(chan struct{}, len(h.phones))
-	orders := 0
-	for _, i := range h.random.Perm(len(h.phones))[:len(h.phones)*2/5] {
-		o := order{deed: rest, until: up, done: func() { done <- struct{}{} }}
+	fussy := 0
+	chosen := h.random.Perm(len(h.phones))[:len(h.phones)*2/5]
+	for _, i := range chosen {
+		o := order{deed: rest, until: last, done: func() { done <- struct{}{} }}
 		switch h.random.IntN(3) {
 		case 0:
 			o.deed = fuss
+			fussy++
 		case 1:
-			o.until = begun // while it stops
+			o.until = first
 		}
 		h.command(ctx, h.phones[i], o)
-		orders++
 	}
-	for range letters {
-		h.tokens <- struct{}{}
+	if err := h.back(ctx, fussy); err != nil {
+		return err
 	}
-	h.given += letters
-	if n%2 == 1 {
-		close(begun)
+	h.add(letters) // who has a connection sends them while the server stops
+	switch n % 3 {
+	case 0: // the second stop comes when some are back
+		h.restart()
+		close(first)
+		if err := h.back(ctx, len(h.phones)/4); err != nil {
+			return err
+		}
+		h.restart()
+	case 1: // those who rest come back while it stops
+		close(first)
+		h.restart()
+	case 2: // the second stop comes before anybody is back
+		h.restart()
+		h.restart()
+		close(first)
 	}
-	h.restart(nil)
-	if n%2 == 0 {
-		close(begun)
-		h.restart(nil) // before everybody is back
-	}
-	close(before)
-	close(up)
-	for range orders {
+	close(last)
+	for range chosen {
 		select {
 		case <-done:
 		case <-ctx.Done():
@@ -396,7 +404,7 @@ func cuts(t *testing.T, binary string) {
 		h.check(h.bounded(func(ctx context.Context) error { return h.cuts(ctx, letters, &did) }))
 	}
 	h.check(h.bounded(h.quiet))
-	t.Logf("%d rounds: %s, %d times resumed, %.1fs", rounds, h.tally.sum(), h.resumed.Load(), time.Since(begun).Seconds())
+	t.Logf("%d rounds: %s, %.1fs", rounds, h.tally.sum(), time.Since(begun).Seconds())
 	for d, n := range did {
 		t.Logf("%4d %v", n, deed(d))
 	}
@@ -435,7 +443,6 @@ func open(t *testing.T, binary string, phones int, stream uint64) (*hall, func()
 	begun := time.Now()
 	h.begin()
 	leave := h.fill(t.Context())
-	h.given = h.tally.sent
 	t.Logf("%d sessions after %.1fs", phones, time.Since(begun).Seconds())
 	return h, leave
 }

@@ -54,6 +54,7 @@ type tally struct {
 	open   int   // of all
 	sent   int   // answers not included
 	came   int
+	again  int           // sessions that were resumed
 	change chan struct{} // closed, and made anew, when one of these changes
 }
 
@@ -80,9 +81,6 @@ func (l *tally) flow(from, to int) *flow {
 func (l *tally) owe(x letter, to ...int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if x.kind != answer {
-		l.sent++
-	}
 	defer l.changed()
 	for _, p := range to {
 		f := l.flow(x.from, p)
@@ -90,6 +88,14 @@ func (l *tally) owe(x letter, to ...int) {
 		l.due[p]++
 		l.open++
 	}
+}
+
+// wrote notes that somebody who chats has sent a letter.
+func (l *tally) wrote() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent++
+	l.changed()
 }
 
 // arrived notes that x has come to a phone, and returns an error where it was not its turn.
@@ -130,6 +136,14 @@ func (l *tally) add(to, n int) {
 	l.due[to] += n
 	l.open += n
 	l.came -= n
+	l.changed()
+}
+
+// resumed notes that a session was.
+func (l *tally) resumed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.again++
 	l.changed()
 }
 
@@ -189,5 +203,5 @@ func (l *tally) missing() (list []string) {
 func (l *tally) sum() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return fmt.Sprintf("%d sent, %d copies came", l.sent, l.came)
+	return fmt.Sprintf("%d sent, %d copies came, %d times resumed", l.sent, l.came, l.again)
 }
