@@ -31,6 +31,23 @@ func connected(t *testing.T) (a, b net.Conn) {
 	return a, b
 }
 
+// A deadline that a connection had before it became the stream's says nothing of what the stream writes.
+func TestLinkForgetsDeadlines(t *testing.T) {
+	t.Parallel()
+	a, b := connected(t)
+	if err := a.SetWriteDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	s := NewTCP(a, Options{})
+	if err := s.Write("<a/>"); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 4)
+	if _, err := io.ReadFull(b, got); err != nil || string(got) != "<a/>" {
+		t.Errorf("got %q %v", got, err)
+	}
+}
+
 // Read never waits, await does, and what comes between the two is seen.
 func TestLinkRead(t *testing.T) {
 	t.Parallel()
