@@ -94,14 +94,15 @@ func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
 		t.refuse(trip, err)
 		return
 	}
-	trip.Took = make(map[jid.JID]bool, len(to))
+	trip.Took = make(map[jid.JID]State, len(to))
+	trip.gets = to
 	var get []*Device
 	for _, d := range to {
+		trip.Took[d.JID] = d.State()
 		if recorded && d == trip.held {
 			continue // it comes in its place
 		}
 		get = append(get, d)
-		trip.Took[d.JID] = true
 	}
 	if len(get) > 0 {
 		if recorded && trip.held != nil {
@@ -198,6 +199,12 @@ func (f *messageFate) Lost() {
 	}
 }
 
+// copyFate is that of a copy: nothing depends on it, but it knows of what it is one.
+type copyFate stanza.Stanza
+
+func (*copyFate) Taken() {}
+func (*copyFate) Lost()  {}
+
 // losing decides what becomes of a message that no device took (core: a session ends with unacknowledged stanzas, each
 // by its kind). Its job marks what has to wait, so that who becomes available behind it finds the mark.
 func (t *turn) losing(dl *delivery) *job {
@@ -256,7 +263,7 @@ func (t *turn) late(ctx context.Context, dl *delivery) {
 		return // the account is gone
 	}
 	t.missed(ctx, &Trip{Side: Inbound, Account: t.addr, Owner: owner, Stanza: dl.m, ArchiveID: dl.id,
-		Waits: true, Took: map[jid.JID]bool{}, r: t.r})
+		Waits: true, r: t.r})
 	t.drainAny(ctx)
 }
 

@@ -23,6 +23,8 @@ type Device struct {
 	available atomic.Pointer[Available]
 	slots     []any        // what features keep, by Slot
 	asleep    atomic.Int64 // since when, in ns since 1970; 0: it has a connection
+	idle      atomic.Bool  // its client says that nobody looks at it
+	silent    atomic.Bool  // what it was sent is not acknowledged in time
 	spared    atomic.Bool
 	ended     bool // the turn's: Ended was told
 }
@@ -78,7 +80,10 @@ type port interface {
 }
 
 // Send queues a stanza for the device and returns at once. What it says is lost with the device.
-func (d *Device) Send(st *stanza.Stanza) { d.send(st, nil) }
+func (d *Device) Send(st *stanza.Stanza) {
+	d.send(st, nil)
+	d.hold(st)
+}
 
 func (d *Device) send(st *stanza.Stanza, fate session.Fate) { d.port.send(st, fate) }
 

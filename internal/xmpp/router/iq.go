@@ -92,8 +92,10 @@ func (t *turn) iqOut(trip *Trip) *job {
 			switch {
 			case err != nil:
 				t.refuse(trip, err)
-			case st.To.IsZero() || st.To == t.addr || st.To == t.r.Domain:
-				// An answer to the server, which asked nothing (RFC 6120 §8.2.3): dropped.
+			case st.To.IsZero(): // RFC 6120 §10.3.3: to the account
+				t.r.answered(st.Addressed(st.From, t.addr))
+			case st.To == t.addr || st.To == t.r.Domain:
+				t.r.answered(st)
 			default:
 				t.r.hop(st, nil, trip.ticket.share())
 			}
@@ -120,8 +122,11 @@ func (t *turn) iqIn(st *stanza.Stanza, tk *ticket) *job {
 			switch {
 			case d != nil && isRequest(st):
 				d.send(st, &requestFate{t, st})
+				d.hold(st)
 			case d != nil:
 				d.send(st, nil)
+			case st.To.IsBare() && !isRequest(st):
+				t.r.answered(st)
 			default:
 				t.refuse(trip, stanza.ServiceUnavailable) // RFC 6121 §8.5.3.2.3; an answer is dropped there
 			}

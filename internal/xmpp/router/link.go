@@ -50,6 +50,8 @@ const (
 	PacketLost                      // the device has lost the stanza of Ref
 	PacketSleeps                    // the session has no connection any more
 	PacketWakes                     // it has one again
+	PacketAsk                       // Stanza is a request of the domain's, to an account whose home this is, or its device
+	PacketAnswer                    // and the answer to one
 )
 
 // A Packet is what one node tells another. Fields that its kind does not name are empty.
@@ -65,6 +67,7 @@ type Packet struct {
 	TransitOwner    int64
 	TransitID       archive.ID // 0: there is none
 	Ref             uint64     // what an answer names; 0: none is wanted
+	Wait            time.Duration
 	Condition, Text string
 }
 
@@ -236,6 +239,10 @@ func (ls *links) take(from Node, p Packet) {
 		if d := ls.device(from, p.Session); d != nil {
 			r.state(d, p.Kind)
 		}
+	case PacketAsk:
+		r.askedBy(from, p.Stanza, p.Wait)
+	case PacketAnswer:
+		r.answered(p.Stanza)
 	case PacketHop:
 		r.inbound(p.Stanza, p.transit(), ls.ticket(from, p.Ref))
 	case PacketDeliver, PacketKick:

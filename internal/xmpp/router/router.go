@@ -85,7 +85,11 @@ type Router struct {
 	sessions [events][]SessionFunc
 	iq       map[iqKey]iqHandler
 	features [targets][]string
-	slots    []savedSlot // made so far
+	held     []HeldFunc
+	patience []PatienceFunc
+	slots    []savedSlot              // made so far
+	domains  map[string]DomainHandler // by domain
+	open     map[iqKey]bool           // requests to the server that others than accounts may make
 
 	turnsMu sync.Mutex
 	turns   map[jid.JID]*turn // bare
@@ -100,6 +104,8 @@ type Router struct {
 
 	laterMu sync.Mutex
 	later   []func() // tried again at the next tick of Run
+
+	asks asks
 
 	links *links
 }
@@ -219,6 +225,7 @@ func (r *Router) Idle(ctx context.Context) error {
 // any more. It gives up when ctx ends.
 func (r *Router) Close(ctx context.Context) error {
 	defer r.cancel()
+	r.asks.close()
 	done := make(chan struct{})
 	go func() { // ends when the last turn does
 		r.working.wait()

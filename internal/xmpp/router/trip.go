@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/archive"
@@ -85,15 +86,18 @@ type Trip struct {
 	ArchiveID archive.ID
 	// Waits is set before Record where no device can take the message now: who records it marks it as waiting.
 	Waits bool
-	// Took lists the devices that were given the message, by full address. It is nil before deliver.
-	Took map[jid.JID]bool
+	// Took lists the devices that were given the message, by full address, with the state in which they were then: those
+	// too that get it in its place among what waited, and on the Inbound side those that got a copy (Trip.Copy). It is nil
+	// before deliver, and where nobody could be given it.
+	Took map[jid.JID]State
 	// Found is what Store found out for Deliver and After; it belongs to the feature that set it.
 	Found any
 
 	r      *Router
 	writes []write
 	ticket *ticket
-	held   *Device // the device that catches up, where Waits was set for its sake
+	held   *Device   // the device that catches up, where Waits was set for its sake
+	gets   []*Device // to whom the message itself goes
 }
 
 // Write adds f to the act that is committed before delivery. It may be called before the commit only, and f
@@ -102,6 +106,31 @@ func (t *Trip) Write(f func(*db.Tx) error) { t.writes = append(t.writes, f) }
 
 // Route sends a stanza that this trip brings about; the trip's credit is held until it is through.
 func (t *Trip) Route(st *stanza.Stanza) { t.r.hop(st, nil, t.ticket.share()) }
+
+// Copy gives a device st, which carries a copy of the trip's message. On the Inbound side it then counts among those that
+// were given the message.
+func (t *Trip) Copy(d *Device, st *stanza.Stanza) {
+	if t.Side == Outbound || t.Self {
+		d.send(st, nil)
+		return
+	}
+	if t.Took == nil {
+		t.Took = map[jid.JID]State{}
+	}
+	t.Took[d.JID] = d.State()
+	d.send(st, (*copyFate)(t.Stanza))
+}
+
+// Others lists the devices of the trip's account that neither sent the message nor are given it: those that a copy may go
+// to. It is for the Copy stage.
+func (t *Trip) Others() (list []*Device) {
+	for _, d := range t.r.Devices(t.Account) {
+		if d != t.Device && !slices.Contains(t.gets, d) {
+			list = append(list, d)
+		}
+	}
+	return list
+}
 
 // Peer is the other side's bare address: the recipient Outbound, the sender Inbound.
 func (t *Trip) Peer() jid.JID {
