@@ -12,6 +12,16 @@ export interface AccountRecord {
 
 export type SendState = 'queued' | 'sent' | 'acked' | 'delivered' | 'failed';
 
+/** A file that a message is (xmpp/oob.ts). */
+export interface SharedFile {
+  readonly url: string; // '' while it is still on this device only
+  readonly name: string;
+  readonly type: string; // '' = not said
+  readonly size: number; // bytes, 0 = not said
+  readonly width: number; // pixels, 0 = not said or no picture
+  readonly height: number;
+}
+
 export interface MessageRecord {
   readonly key: string; // stays; for ours also the stanza's id and origin-id
   readonly chat: string;
@@ -21,8 +31,10 @@ export interface MessageRecord {
   readonly time: number; // ms since 1970
   readonly body: string;
   readonly unreadable?: 'encrypted';
+  readonly file?: SharedFile; // the body is its address
   readonly state?: SendState; // ours only
   readonly failure?: string; // state failed only
+  readonly retryAt?: number; // state failed only: when it can go through, ms since 1970
   readonly stanzaId?: string; // given by our server
   readonly originId?: string; // given by the sender
   readonly unread?: 1; // nobody has looked yet
@@ -41,6 +53,8 @@ export interface OutboxRecord {
   readonly key: string; // of the message
   readonly chat: string;
   readonly body: string;
+  readonly file?: SharedFile; // its URL is '' until it is uploaded
+  readonly after?: string; // key of a message that has to go first: the file whose caption this is
 }
 
 export interface PersonRecord {
@@ -54,6 +68,33 @@ export interface PersonRecord {
 export interface RequestRecord {
   readonly address: string;
   readonly note: string;
+}
+
+/** What somebody says of themselves: their name and their picture. They need not be a contact. */
+export interface FaceRecord {
+  readonly address: string;
+  readonly nick: string; // '' for none
+  readonly hash: string; // of the picture, '' for none
+}
+
+/** A picture of somebody; several may have the same. */
+export interface PictureRecord {
+  readonly hash: string; // SHA-1, hexadecimal
+  readonly blob: Blob;
+}
+
+/** A file that waits to be uploaded. */
+export interface FileRecord {
+  readonly key: string; // of the message
+  readonly blob: Blob;
+}
+
+/** Single values of the account. */
+export interface Kept {
+  readonly blocked: readonly string[]; // addresses
+  readonly push: boolean; // this device wants to be pushed to
+  readonly discreet: boolean; // notifications do not say who wrote what
+  readonly upload: { readonly service: string; readonly max: number }; // where files go to, and how large they may be (0 = no limit told)
 }
 
 export interface Schema extends DBSchema {
@@ -72,6 +113,10 @@ export interface Schema extends DBSchema {
   outbox: { key: number; value: OutboxRecord; indexes: { key: string } };
   people: { key: string; value: PersonRecord };
   requests: { key: string; value: RequestRecord };
+  faces: { key: string; value: FaceRecord };
+  pictures: { key: string; value: PictureRecord };
+  files: { key: string; value: FileRecord };
+  kept: { key: keyof Kept; value: Kept[keyof Kept] };
 }
 
 type Upgrade = (db: IDBPDatabase<Schema>, tx: IDBPTransaction<Schema, StoreNames<Schema>[], 'versionchange'>) => void;
@@ -89,5 +134,11 @@ export const MIGRATIONS: readonly Upgrade[] = [
     db.createObjectStore('outbox', { keyPath: 'n', autoIncrement: true }).createIndex('key', 'key', { unique: true });
     db.createObjectStore('people', { keyPath: 'address' });
     db.createObjectStore('requests', { keyPath: 'address' });
+  },
+  (db) => {
+    db.createObjectStore('faces', { keyPath: 'address' });
+    db.createObjectStore('pictures', { keyPath: 'hash' });
+    db.createObjectStore('files', { keyPath: 'key' });
+    db.createObjectStore('kept');
   },
 ];

@@ -6,6 +6,8 @@ import { deleteDB, type IDBPDatabase, type IDBPObjectStore, openDB } from 'idb';
 import {
   type AccountRecord,
   type ChatRecord,
+  type FaceRecord,
+  type Kept,
   type MessageRecord,
   MIGRATIONS,
   type OutboxRecord,
@@ -21,12 +23,13 @@ export type NewMessage = Omit<MessageRecord, 'sort'> & { readonly delayed?: bool
 
 const RANK: Readonly<Record<SendState, number>> = { queued: 0, sent: 1, failed: 1, acked: 2, delivered: 3 };
 
-type Messages = IDBPObjectStore<Schema, ('messages' | 'chats' | 'outbox')[], 'messages', 'readwrite'>;
-type Chats = IDBPObjectStore<Schema, ('messages' | 'chats' | 'outbox')[], 'chats', 'readwrite'>;
+type Rooms = ('messages' | 'chats' | 'outbox' | 'files')[];
+type Messages = IDBPObjectStore<Schema, Rooms, 'messages', 'readwrite'>;
+type Chats = IDBPObjectStore<Schema, Rooms, 'chats', 'readwrite'>;
 
 // What was written is on the disk before anybody is told that we have it.
 const STRICT = { durability: 'strict' } as const;
-const ALL: ('messages' | 'chats' | 'outbox')[] = ['messages', 'chats', 'outbox'];
+const ALL: Rooms = ['messages', 'chats', 'outbox', 'files'];
 
 function name(address: string): string {
   return `kith/${address}`;
@@ -113,6 +116,37 @@ export class Store {
     await this.db.delete('requests', address);
   }
 
+  /** What people say of themselves. */
+  async faces(): Promise<FaceRecord[]> {
+    return this.db.getAll('faces');
+  }
+
+  /** Keeps what somebody says of themselves; a picture that nobody has any more goes. */
+  async putFace(face: FaceRecord): Promise<void> {
+    const tx = this.db.transaction(['faces', 'pictures'], 'readwrite');
+    const old = (await tx.objectStore('faces').get(face.address))?.hash ?? '';
+    await tx.objectStore('faces').put(face);
+    const inUse = old === '' || (await tx.objectStore('faces').getAll()).some((f) => f.hash === old);
+    if (!inUse) await tx.objectStore('pictures').delete(old);
+    await tx.done;
+  }
+
+  async picture(hash: string): Promise<Blob | undefined> {
+    return (await this.db.get('pictures', hash))?.blob;
+  }
+
+  async putPicture(hash: string, blob: Blob): Promise<void> {
+    await this.db.put('pictures', { hash, blob });
+  }
+
+  async kept<K extends keyof Kept>(key: K): Promise<Kept[K] | undefined> {
+    return (await this.db.get('kept', key)) as Kept[K] | undefined;
+  }
+
+  async keep<K extends keyof Kept>(key: K, value: Kept[K]): Promise<void> {
+    await this.db.put('kept', value, key);
+  }
+
   async chats(): Promise<ChatRecord[]> {
     return this.db.getAll('chats');
   }
@@ -148,8 +182,41 @@ export class Store {
   async enqueue(m: NewMessage): Promise<void> {
     const tx = this.db.transaction(ALL, 'readwrite', STRICT);
     await insert(tx.objectStore('messages'), tx.objectStore('chats'), m);
-    await tx.objectStore('outbox').add({ key: m.key, chat: m.chat, body: m.body });
+    await tx.objectStore('outbox').add(waiting(m));
     await tx.done;
+  }
+
+  /** Keeps a file of ours that is to be uploaded, and the text that goes with it. */
+  async enqueueFile(m: NewMessage, blob: Blob, caption?: NewMessage): Promise<void> {
+    const tx = this.db.transaction(ALL, 'readwrite', STRICT);
+    const [messages, chats] = [tx.objectStore('messages'), tx.objectStore('chats')];
+    await insert(messages, chats, m);
+    await tx.objectStore('files').put({ key: m.key, blob });
+    await tx.objectStore('outbox').add(waiting(m));
+    if (caption) {
+      await insert(messages, chats, caption);
+      await tx.objectStore('outbox').add({ ...waiting(caption), after: m.key });
+    }
+    await tx.done;
+  }
+
+  /** The file that waits to be uploaded with a message. */
+  async file(key: string): Promise<Blob | undefined> {
+    return (await this.db.get('files', key))?.blob;
+  }
+
+  /** A file has come to the server: its message says where, and can go. false: it was taken back meanwhile. */
+  async uploaded(key: string, url: string): Promise<boolean> {
+    const tx = this.db.transaction(ALL, 'readwrite', STRICT);
+    const entry = await tx.objectStore('outbox').index('key').get(key);
+    const m = await tx.objectStore('messages').index('key').get(key);
+    if (entry?.file && m?.file) {
+      await tx.objectStore('outbox').put({ ...entry, body: url, file: { ...entry.file, url } });
+      await write(tx.objectStore('messages'), tx.objectStore('chats'), { ...m, body: url, file: { ...m.file, url } });
+    }
+    await tx.objectStore('files').delete(key);
+    await tx.done;
+    return entry?.file !== undefined && m?.file !== undefined;
   }
 
   /** Puts a failed message into the outbox again, and at the end of its chat. false: it is not one. */
@@ -158,10 +225,10 @@ export class Store {
     const messages = tx.objectStore('messages');
     const old = await messages.index('key').get(key);
     if (!old || old.state !== 'failed') return false;
-    const { sort, failure: _failure, ...rest } = old;
+    const { sort, failure: _failure, retryAt: _retryAt, ...rest } = old;
     await messages.delete([old.chat, sort]);
     await insert(messages, tx.objectStore('chats'), { ...rest, state: 'queued', time: now });
-    await tx.objectStore('outbox').add({ key, chat: old.chat, body: old.body });
+    await tx.objectStore('outbox').add(waiting(old));
     await tx.done;
     return true;
   }
@@ -197,7 +264,7 @@ export class Store {
    * Says how a message of ours went; it leaves the outbox. A state never goes back: what was delivered cannot fail.
    * Returns the message as it is now, undefined where nothing changed.
    */
-  async settle(key: string, state: 'acked' | 'delivered' | 'failed', failure?: string): Promise<MessageRecord | undefined> {
+  async settle(key: string, state: 'acked' | 'delivered' | 'failed', failure?: string, retryAt?: number): Promise<MessageRecord | undefined> {
     const tx = this.db.transaction(ALL, 'readwrite', STRICT);
     const n = await tx.objectStore('outbox').index('key').getKey(key);
     if (n !== undefined) await tx.objectStore('outbox').delete(n);
@@ -205,8 +272,8 @@ export class Store {
     const moves = old?.mine === true && old.state !== undefined && (state === 'failed' ? old.state !== 'delivered' : RANK[old.state] < RANK[state]);
     let next: MessageRecord | undefined;
     if (moves) {
-      const { failure: _failure, ...rest } = old;
-      next = { ...rest, state, ...(failure === undefined ? {} : { failure }) };
+      const { failure: _failure, retryAt: _retryAt, ...rest } = old;
+      next = { ...rest, state, ...(failure === undefined ? {} : { failure }), ...(retryAt === undefined ? {} : { retryAt }) };
       await write(tx.objectStore('messages'), tx.objectStore('chats'), next);
     }
     await tx.done;
@@ -221,6 +288,7 @@ export class Store {
     if (m?.state !== 'failed' && m?.state !== 'queued') return false;
     const n = await tx.objectStore('outbox').index('key').getKey(key);
     if (n !== undefined) await tx.objectStore('outbox').delete(n);
+    await tx.objectStore('files').delete(key);
     await messages.delete([m.chat, m.sort]);
     const chat = await tx.objectStore('chats').get(m.chat);
     if (chat?.last?.key === key) {
@@ -272,6 +340,11 @@ export class Store {
     await tx.done;
     return any;
   }
+}
+
+/** The place in the outbox of a message. */
+function waiting(m: Pick<MessageRecord, 'key' | 'chat' | 'body' | 'file'>): OutboxRecord {
+  return { key: m.key, chat: m.chat, body: m.body, ...(m.file ? { file: m.file } : {}) };
 }
 
 function seen(m: MessageRecord): MessageRecord {
