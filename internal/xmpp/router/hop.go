@@ -35,7 +35,7 @@ func (r *Router) publicError(err error) *stanza.Error {
 
 // reachable reports, with an error, where an address is of a domain that cannot be reached.
 func (r *Router) reachable(to jid.JID) error {
-	if r.ours(to) || r.Remote != nil {
+	if r.ours(to) || r.domains[to.Domain()] != nil || r.Remote != nil {
 		return nil
 	}
 	return stanza.RemoteServerNotFound
@@ -45,6 +45,10 @@ func (r *Router) reachable(to jid.JID) error {
 func (r *Router) hop(st *stanza.Stanza, tr *transit, tk *ticket) {
 	switch {
 	case !r.ours(st.To):
+		if h := r.domains[st.To.Domain()]; h != nil {
+			r.toDomain(h, st, tr, tk)
+			return
+		}
 		defer tk.done()
 		if r.Remote != nil {
 			r.Remote.Send(st)
@@ -86,10 +90,15 @@ func (r *Router) inbound(st *stanza.Stanza, tr *transit, tk *ticket) {
 
 // toServer takes a stanza that is addressed to the domain itself and is no request of a device here.
 func (r *Router) toServer(st *stanza.Stanza, tr *transit, tk *ticket) {
+	if r.isOpen(st) {
+		r.answerOpen(st, tk.share())
+		return
+	}
 	if isRequest(st) || st.Kind == stanza.Message && st.Type != "error" && st.Type != "headline" {
 		// Nobody reads what is sent to the server (RFC 6121 §8.5.1 in spirit), and a request for a resource of the
 		// domain must be answered all the same (RFC 6120 §8.2.3).
 		r.hop(st.Bounce(stanza.ServiceUnavailable), nil, tk.share())
 	}
+	r.answered(st)
 	r.endTransit(tr)
 }
