@@ -8,11 +8,15 @@ import { Store } from '../store/store';
 import { type Credential, logIn } from '../stream/login';
 import type { Stream } from '../stream/stream';
 import { address as readAddress, domain } from '../xmpp/jid';
+import type { Endpoint } from './commands';
 import { Engine, forgetToken, keepToken, logInOptions } from './engine';
 import type { Env } from './env';
 import { logInReason } from './reasons';
 import { type Change, type Commands, type Look, Tabs } from './tabs';
-import { type App, CommandError, type Invitation, type Session, type Timeline } from './view';
+import {
+  type App, CommandError, type DeviceInfo, type Invitation, type NewFile, type Picture, type PushDevice, type PushState, type ReportReason, type Session,
+  type Timeline,
+} from './view';
 import { Views } from './views';
 
 type OutReason = NonNullable<Extract<Session, { kind: 'out' }>['reason']>;
@@ -43,6 +47,18 @@ export class KithApp implements App {
   readonly requests = computed(() => this.views.requests.value);
   readonly connection = this.views.connection;
   readonly unread = this.views.unread;
+  readonly avatars = this.views.avatars;
+  readonly uploads = this.views.uploads;
+  readonly blocked = this.views.blocked;
+  readonly discreet = this.views.discreet;
+  readonly fileLimit = this.views.fileLimit;
+  readonly ownName = computed(() => (this.session.value.kind === 'in' ? this.views.nickOf(this.session.value.address) : ''));
+  readonly silenced = computed(() => this.views.pushed.value === false);
+  readonly push = computed<PushState>(() => {
+    const support = this.env.push.support();
+    if (support !== 'yes') return support === 'install' ? 'install' : 'unsupported';
+    return this.views.pushed.value === true && this.notifications.value === 'on' ? 'on' : 'off';
+  });
   private readonly tabs: Tabs;
   private inside: Inside | undefined;
   private entering: { readonly abort: AbortController; readonly end: Promise<unknown> } | undefined; // a log-in under way
@@ -233,6 +249,7 @@ export class KithApp implements App {
     const inside = this.inside;
     if (!inside) return;
     const { address, store } = inside;
+    await inside.engine?.rooms.push.leave();
     inside.engine?.stop();
     await forgetToken(this.env, address, await this.profile.client(), store);
     await this.profile.set('account', '');
@@ -247,8 +264,9 @@ export class KithApp implements App {
     if (!engine) return undefined;
     if (command === 'logOut') return this.end();
     // The arguments were checked where run() was called, in this tab or another of the same app.
-    const method = engine[command] as (...a: readonly unknown[]) => Promise<unknown>;
-    return method.apply(engine, [...args]);
+    const owner: unknown = command in engine.rooms ? engine.rooms : engine;
+    const method = (owner as Record<string, (...a: readonly unknown[]) => Promise<unknown>>)[command];
+    return method?.apply(owner, [...args]);
   }
 
   private noticed(change: Change): void {
@@ -294,7 +312,9 @@ export class KithApp implements App {
 
   async discard(key: string): Promise<void> {
     const m = await this.store.message(key);
-    if (m && (await this.store.discard(key))) this.wrote({ chat: m.chat });
+    if (!m || !(await this.store.discard(key))) return;
+    this.wrote({ chat: m.chat });
+    if (m.file?.url === '') this.background(this.tabs.run('abandon', key));
   }
 
   typing(chat: string, now: boolean): void {
@@ -346,9 +366,94 @@ export class KithApp implements App {
     return this.tabs.run('invite');
   }
 
+  async sendFile(chat: string, file: NewFile, caption: string): Promise<void> {
+    const { store, address } = this.inside ?? { store: this.store, address: '' };
+    const common = { chat, from: address, mine: true, time: this.env.now(), state: 'queued' } as const;
+    const [key, textKey] = [crypto.randomUUID(), crypto.randomUUID()];
+    const { blob, name, width, height } = file;
+    const own = { ...common, key, originId: key, body: '', file: { url: '', name, type: blob.type, size: blob.size, width, height } };
+    await store.enqueueFile(own, blob, caption === '' ? undefined : { ...common, key: textKey, originId: textKey, body: caption });
+    this.wrote({ chat, outbox: true });
+  }
+
+  async localFile(key: string): Promise<Blob | undefined> {
+    return this.store.file(key);
+  }
+
+  async setName(name: string): Promise<void> {
+    await this.tabs.run('setName', name);
+  }
+
+  async setAvatar(picture: Picture | undefined): Promise<void> {
+    await this.tabs.run('setAvatar', picture);
+  }
+
+  async block(address: string, report: ReportReason): Promise<void> {
+    await this.tabs.run('block', address, report);
+  }
+
+  async unblock(address: string): Promise<void> {
+    await this.tabs.run('unblock', address);
+  }
+
+  async devices(): Promise<readonly DeviceInfo[]> {
+    return this.tabs.run('devices');
+  }
+
+  async signOut(ids: readonly string[]): Promise<void> {
+    await this.tabs.run('signOut', ids);
+  }
+
   async enableNotifications(): Promise<void> {
+    const { store } = this;
     await this.env.notifications.ask();
     this.notifications.value = this.env.notifications.state();
+    if (this.notifications.value !== 'on') return;
+    if (this.env.push.support() !== 'yes') return this.unsilence(store);
+    try {
+      const key = await this.tabs.run('pushKey');
+      if (key === '') throw new CommandError('no-push');
+      const old = await this.env.push.current();
+      const to = old?.key === key ? old : await this.subscribe(key);
+      await this.tabs.run('pushEnable', { endpoint: to.endpoint, p256dh: to.p256dh, auth: to.auth });
+    } catch (e) {
+      await this.unsilence(store); // while the app is open it can tell by itself
+      throw e;
+    }
+  }
+
+  private async subscribe(key: string): Promise<Endpoint> {
+    try {
+      return await this.env.push.subscribe(key);
+    } catch (e) {
+      throw new CommandError('push', e instanceof Error ? e.message : '');
+    }
+  }
+
+  private async unsilence(store: Store): Promise<void> {
+    if ((await store.kept('push')) !== false) return;
+    await store.forgetKept('push');
+    this.wrote({ kept: true });
+  }
+
+  async disableNotifications(): Promise<void> {
+    await this.store.keep('push', false);
+    this.wrote({ kept: true });
+    await this.env.push.unsubscribe().catch(() => {});
+    await this.tabs.run('pushDisable');
+  }
+
+  async pushDevices(): Promise<readonly PushDevice[]> {
+    return this.tabs.run('pushDevices');
+  }
+
+  async testPush(): Promise<string> {
+    return this.tabs.run('testPush');
+  }
+
+  async setDiscreet(discreet: boolean): Promise<void> {
+    await this.store.keep('discreet', discreet);
+    this.wrote({ kept: true });
   }
 
   /** For what nobody waits for: the next change of the connection or the database makes up for it. */

@@ -21,6 +21,8 @@ import { Ingest } from './ingest';
 import { Outbox } from './outbox';
 import { People } from './people';
 import { commandError, logInReason, tokenIsGone } from './reasons';
+import { Rooms } from './rooms';
+import type { RoomCommands } from './commands';
 import type { Change, Commands, Live, Look } from './tabs';
 import { CommandError, type Connection, type Reason } from './view';
 
@@ -42,7 +44,8 @@ export interface Hooks {
   out(reason: 'signed-out' | 'password-changed' | 'disabled'): void;
 }
 
-export class Engine implements Omit<Commands, 'logOut'> {
+export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
+  readonly rooms: Rooms;
   private readonly outbox: Outbox;
   private readonly people: People;
   private readonly ingest: Ingest;
@@ -68,19 +71,27 @@ export class Engine implements Omit<Commands, 'logOut'> {
   ) {
     const changed = (change: Change): void => hooks.changed(change);
     this.people = new People(store, changed, () => this.report());
-    this.outbox = new Outbox(store, (a) => this.people.isFriend(a), changed, (chat) => this.written(chat));
+    this.rooms = new Rooms({
+      env, address, client, store, changed,
+      report: () => this.report(),
+      query: (special, run) => this.query(special, run),
+      flush: () => this.flush(),
+      failed: (key, failure, retryAt) => this.outbox.failed(key, failure, '', retryAt),
+    });
+    const upload = this.rooms.files.upload.bind(this.rooms.files);
+    this.outbox = new Outbox(store, (a) => this.people.isFriend(a), changed, (chat) => this.written(chat), upload);
     this.ingest = new Ingest(store, this.outbox, this.people, {
       now: () => env.now(),
       seen: (chat) => [...this.looks.values()].some((l) => l.visible && l.chat === chat),
       changed,
-      arrived: (chat, body) => this.note(chat, body),
+      arrived: (chat, body, file) => void this.note(chat, body, file),
     });
   }
 
   /** Runs until stop(); first is a stream that was just opened by the log-in. */
   async run(first?: Stream): Promise<void> {
     const unwake = this.env.onWake(() => this.woken());
-    await this.people.load();
+    await Promise.all([this.people.load(), this.rooms.load()]);
     await this.store.putBack(); // what an earlier run could not finish
     this.report();
     let failures = 0;
@@ -105,6 +116,7 @@ export class Engine implements Omit<Commands, 'logOut'> {
   /** Ends the connection in good order. */
   stop(): void {
     this.stopped = true;
+    this.rooms.stop();
     this.stream?.send(presence.unavailable());
     this.stream?.close();
     this.wake?.();
@@ -122,7 +134,7 @@ export class Engine implements Omit<Commands, 'logOut'> {
   report(): void {
     this.shown ??= Promise.resolve().then(() => {
       this.shown = undefined;
-      if (!this.stopped) this.hooks.live({ connection: this.connection, ...this.people.snapshot() });
+      if (!this.stopped) this.hooks.live({ connection: this.connection, ...this.people.snapshot(), uploads: this.rooms.files.snapshot() });
     });
   }
 
@@ -184,6 +196,7 @@ export class Engine implements Omit<Commands, 'logOut'> {
       stream.close(); // where it was us who gave up
       this.stream = undefined;
       this.people.lost();
+      this.rooms.lost();
       this.set('connecting');
       await this.outbox.lost();
     }
@@ -199,15 +212,17 @@ export class Engine implements Omit<Commands, 'logOut'> {
     const here = presence.available(await caps());
     if (this.stream !== stream) return; // it ended meanwhile
     stream.send(here);
+    this.rooms.arrived(stream);
     this.outbox.use(stream);
   }
 
   private async stanza(stream: Stream, el: Element): Promise<void> {
-    if (el.name === 'message') return this.ingest.message(stream, el);
+    if (el.name === 'message') return (await this.rooms.event(stream, el)) ? undefined : this.ingest.message(stream, el);
     if (el.name === 'presence') return this.people.presence(stream, el);
     const isPush = attr(el, 'type') === 'set' && child(el, roster.NS_ROSTER, 'query') !== undefined;
     // RFC 6121 §2.1.6: a push counts only from our own account.
     if (isPush && (attr(el, 'from') === '' || attr(el, 'from') === stream.bare)) return this.people.push(stream, el);
+    if (await this.rooms.query(stream, el)) return;
     stream.send(answer(el, { version: this.env.version, now: () => this.env.now() }));
   }
 
@@ -236,9 +251,10 @@ export class Engine implements Omit<Commands, 'logOut'> {
     this.report();
   }
 
-  private note(chat: string, body: string): void {
-    if ([...this.looks.values()].some((l) => l.visible)) return;
-    this.env.notifications.show({ chat, title: this.people.get(chat)?.name || local(chat) || chat, body });
+  private async note(chat: string, body: string, file: boolean): Promise<void> {
+    if (this.rooms.push.silent || [...this.looks.values()].some((l) => l.visible)) return;
+    const title = this.people.get(chat)?.name || this.rooms.profile.nickOf(chat) || local(chat) || chat;
+    this.env.notifications.show({ chat, title, body, file }, (await this.store.kept('discreet')) ?? false);
   }
 
   // Commands. Each rejects with a CommandError.

@@ -2,6 +2,7 @@
 
 // What the app needs of the browser. boot/browser.ts is the real one; tests bring their own.
 import type { Dial } from '../stream/socket';
+import type { Endpoint } from './commands';
 
 export interface Env {
   readonly domain: string; // whose accounts the server keeps
@@ -23,6 +24,14 @@ export interface Env {
   /** This tab goes away. */
   onLeave(f: () => void): void;
   readonly notifications: Notifications;
+  readonly push: PushService;
+  /**
+   * Puts a file to an address of the web and resolves with the status of the answer: 0 where there was none, or signal
+   * gave it up. progress hears the share that is done.
+   */
+  upload(
+    url: string, headers: readonly (readonly [string, string])[], file: Blob, progress: (share: number) => void, signal: AbortSignal,
+  ): Promise<number>;
 }
 
 /** navigator.locks, as far as it is used. */
@@ -37,15 +46,30 @@ export interface Channel {
   listen(f: (message: unknown) => void): void;
 }
 
+/** The push service of the browser. */
+export interface PushService {
+  /** 'install': only for an app on the home screen. */
+  support(): 'yes' | 'install' | 'no';
+  /** How the browser can be reached now; key: that of the server it was made for, '' where the browser does not say. */
+  current(): Promise<(Endpoint & { readonly key: string }) | undefined>;
+  /** Makes it reachable, in place of what there was. Rejects where the push service does not answer. */
+  subscribe(key: string): Promise<Endpoint>;
+  unsubscribe(): Promise<void>;
+  /** The browser changed it by itself. Returns how to stop. */
+  onChange(f: () => void): () => void;
+}
+
 export interface Note {
   readonly chat: string; // a later note of the same chat replaces it
   readonly title: string;
   readonly body: string; // '' where it cannot be read
+  readonly file: boolean; // the body is the address of a file
 }
 
 export interface Notifications {
   state(): 'ask' | 'on' | 'off' | 'unsupported';
   ask(): Promise<void>;
-  show(note: Note): void;
+  /** discreet: without saying who wrote what. */
+  show(note: Note, discreet: boolean): void;
   clear(chat: string): void;
 }

@@ -8,6 +8,7 @@ import { child, type Element, elements } from '../xml/element';
 import { bare, domain } from '../xmpp/jid';
 import { type Incoming, read } from '../xmpp/message';
 import { NS_CLIENT } from '../xmpp/ns';
+import { fileOf, type SharedFile } from '../xmpp/oob';
 import { receipt } from '../xmpp/receipts';
 import type { Outbox } from './outbox';
 import type { People } from './people';
@@ -23,7 +24,7 @@ export interface IngestHooks {
   readonly seen: (chat: string) => boolean;
   readonly changed: (change: Change) => void;
   /** A new message that nobody has seen. */
-  readonly arrived: (chat: string, body: string) => void;
+  readonly arrived: (chat: string, body: string, file: boolean) => void;
 }
 
 export class Ingest {
@@ -47,11 +48,11 @@ export class Ingest {
     if (m.state) this.people.typing(from, m.state === 'composing');
     if (!m.body && !m.encrypted) return;
     this.people.typing(from, false);
-    await this.keep(stream, m, from);
+    await this.keep(stream, m, from, fileOf(el));
     if (m.wantsReceipt && from !== stream.bare && this.people.isFriend(from)) stream.send(receipt(m.from, m.id));
   }
 
-  private async keep(stream: Stream, m: Incoming, from: string): Promise<void> {
+  private async keep(stream: Stream, m: Incoming, from: string, file: { readonly file?: SharedFile }): Promise<void> {
     const now = this.hooks.now();
     const mine = from === stream.bare; // from another device of ours, to ourselves
     const seen = mine || this.hooks.seen(from);
@@ -63,6 +64,7 @@ export class Ingest {
       mine,
       time: Math.min(m.stamp ?? now, now),
       body: m.body ?? '',
+      ...(m.encrypted ? {} : file),
       ...(mine ? { state: 'acked' as const } : {}),
       ...(m.stamp === undefined ? {} : { delayed: true }),
       ...(m.encrypted ? { unreadable: 'encrypted' as const } : {}),
@@ -72,7 +74,7 @@ export class Ingest {
     });
     if (!added) return;
     this.hooks.changed({ chat: from });
-    if (!seen) this.hooks.arrived(from, m.body ?? '');
+    if (!seen) this.hooks.arrived(from, m.body ?? '', file.file !== undefined);
   }
 }
 

@@ -3,11 +3,13 @@
 // Brings what waits to the server, in order. A message stays in the outbox until the server has
 // acknowledged it (XEP-0198), so it survives a lost connection and a reload; it is then sent again with the
 // same id, by which the other side knows it.
+import type { SharedFile } from '../store/schema';
 import type { Store } from '../store/store';
 import type { Stream } from '../stream/stream';
 import { serialize } from '../xml/serialize';
 import { NS_CLIENT } from '../xmpp/ns';
 import { chat } from '../xmpp/message';
+import { fileMessage } from '../xmpp/oob';
 import type { Change } from './tabs';
 
 export class Outbox {
@@ -22,6 +24,8 @@ export class Outbox {
     private readonly isFriend: (address: string) => boolean,
     private readonly changed: (change: Change) => void,
     private readonly written: (chat: string) => void,
+    /** Brings a file to the server; when it is there, flush() is called. */
+    private readonly upload: (key: string, file: SharedFile) => void,
   ) {}
 
   /** A stream is there; what waits goes out on it. */
@@ -51,11 +55,17 @@ export class Outbox {
   private async run(): Promise<void> {
     while (this.again && this.stream) {
       this.again = false;
-      for (const { key, chat: to, body } of await this.store.outbox()) {
+      const waiting = await this.store.outbox();
+      for (const { key, chat: to, body, file, after } of waiting) {
         const stream: Stream | undefined = this.stream;
         if (!stream) return;
         if (this.flying.has(key)) continue;
-        const el = chat(to, key, body, this.isFriend(to));
+        if (file?.url === '') {
+          this.upload(key, file); // what was written after it need not wait,
+          continue;
+        }
+        if (waiting.some((w) => w.key === after && w.file?.url === '')) continue; // but for its caption
+        const el = file ? fileMessage(to, key, file, this.isFriend(to)) : chat(to, key, body, this.isFriend(to));
         // RFC 6120 §13.12: the server would end the stream, and again on each new try.
         if (new TextEncoder().encode(serialize(el, NS_CLIENT)).length + 200 > stream.maxBytes) {
           await this.failed(key, 'too-large');
@@ -85,10 +95,10 @@ export class Outbox {
     if (m) this.changed({ chat: m.chat });
   }
 
-  async failed(key: string, failure: string, from = ''): Promise<void> {
+  async failed(key: string, failure: string, from = '', retryAt?: number): Promise<void> {
     if (from !== '' && (await this.store.message(key))?.chat !== from) return;
     this.flying.delete(key);
-    const m = await this.store.settle(key, 'failed', failure);
+    const m = await this.store.settle(key, 'failed', failure, retryAt);
     if (m) this.changed({ chat: m.chat });
   }
 }

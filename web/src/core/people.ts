@@ -101,7 +101,7 @@ export class People {
     this.there.clear();
   }
 
-  snapshot(): Omit<Live, 'connection'> {
+  snapshot(): Pick<Live, 'typing' | 'presence'> {
     const who: Record<string, Live['presence'][string]> = {};
     for (const [address, devices] of this.there) {
       const best = [...devices.values()].toSorted((a, b) => RANK[b.show] - RANK[a.show] || b.priority - a.priority)[0];

@@ -4,6 +4,7 @@
 // others read the same database, ask the leader for what needs the connection, and are told what changed.
 // When the leader goes, the browser gives its lock to another tab.
 import type { Channel } from './env';
+import type { RoomCommands } from './commands';
 import { CommandError, type Connection, type Reason, type Show } from './view';
 
 /** Which parts of the database were changed. */
@@ -12,6 +13,8 @@ export interface Change {
   readonly people?: true;
   readonly requests?: true;
   readonly outbox?: true; // something waits to be sent
+  readonly faces?: true; // names and pictures that people have chosen
+  readonly kept?: true; // single values of the account
 }
 
 /** What the leader knows and the database does not. */
@@ -19,9 +22,10 @@ export interface Live {
   readonly connection: Connection;
   readonly typing: readonly string[];
   readonly presence: Readonly<Record<string, { readonly show: Show; readonly status: string }>>;
+  readonly uploads: Readonly<Record<string, number>>; // share that is done, by key of the message
 }
 
-export const NOTHING: Live = { connection: 'connecting', typing: [], presence: {} };
+export const NOTHING: Live = { connection: 'connecting', typing: [], presence: {}, uploads: {} };
 
 /** What a tab looks at: chat is '' for none. */
 export interface Look {
@@ -30,7 +34,7 @@ export interface Look {
 }
 
 /** The commands that need the connection, with their arguments as plain values. */
-export interface Commands {
+export interface Commands extends RoomCommands {
   logOut(): Promise<void>;
   changePassword(current: string, next: string): Promise<void>;
   reconnect(): Promise<void>;

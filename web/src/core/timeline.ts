@@ -65,8 +65,10 @@ export function toMessage(r: MessageRecord): Message {
     time: r.time,
     body: r.body,
     ...(r.unreadable === undefined ? {} : { unreadable: r.unreadable }),
+    ...(r.file === undefined ? {} : { file: r.file }),
     ...(r.state === undefined ? {} : { state: r.state }),
-    ...(r.failure === undefined ? {} : { failure: r.failure as Failure }), // written by core/reasons.ts
+    ...(r.failure === undefined ? {} : { failure: r.failure as Failure }), // written by core/reasons.ts and core/files.ts
+    ...(r.retryAt === undefined ? {} : { retryAt: r.retryAt }),
   };
 }
 

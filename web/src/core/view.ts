@@ -18,7 +18,19 @@ export type Session =
 export type SendState = 'queued' | 'sent' | 'acked' | 'delivered' | 'failed';
 
 /** Why a message could not be delivered, for a sentence on the screen. */
-export type Failure = 'no-such-person' | 'refused' | 'blocked' | 'server' | 'remote-server' | 'too-large';
+export type Failure =
+  | 'no-such-person' | 'refused' | 'blocked' | 'server' | 'remote-server' | 'too-large'
+  | 'file-too-large' | 'file-lost' | 'no-uploads' | 'quota' | 'upload';
+
+/** A file that a message is. */
+export interface SharedFile {
+  readonly url: string; // '' while it is still on this device only
+  readonly name: string;
+  readonly type: string; // '' = not said
+  readonly size: number; // bytes, 0 = not said
+  readonly width: number; // pixels, 0 = not said or no picture
+  readonly height: number;
+}
 
 export interface Message {
   readonly key: string; // unique, stable over reloads
@@ -27,8 +39,18 @@ export interface Message {
   readonly time: number; // ms since 1970
   readonly body: string; // '' where unreadable
   readonly unreadable?: 'encrypted'; // for other devices: this one cannot read it
+  readonly file?: SharedFile; // the body is its address
   readonly state?: SendState; // mine only
   readonly failure?: Failure; // state 'failed' only
+  readonly retryAt?: number; // failure 'quota' only: when it can go through, ms since 1970
+}
+
+/** A file to be sent. */
+export interface NewFile {
+  readonly blob: Blob;
+  readonly name: string;
+  readonly width: number; // pixels, 0 where it is no picture
+  readonly height: number;
 }
 
 export interface Chat {
@@ -51,6 +73,43 @@ export interface Contact {
   readonly mutual: boolean; // both see each other's presence
   readonly asked: boolean; // we asked and they have not answered yet
 }
+
+/** A picture of somebody: a square, image/png or image/jpeg. */
+export interface Picture {
+  readonly blob: Blob;
+  readonly width: number; // pixels
+  readonly height: number;
+}
+
+/** What to tell who runs the server about somebody one blocks; '': nothing. */
+export type ReportReason = '' | 'spam' | 'abuse';
+
+/** A device that is signed in to the account. Times are ms since 1970, 0 = not known. */
+export interface DeviceInfo {
+  readonly id: string;
+  readonly here: boolean; // this one
+  readonly connected: boolean;
+  readonly firstSeen: number;
+  readonly lastSeen: number;
+  readonly software: string; // '' = not known
+  readonly device: string;
+  readonly password: boolean; // it was given the password
+}
+
+/** A device that is told of messages while its app is closed. Times as above; 0 = never. */
+export interface PushDevice {
+  readonly id: string;
+  readonly here: boolean;
+  readonly name: string; // '' = not known
+  readonly service: string; // through whom
+  readonly since: number;
+  readonly sent: number;
+  readonly failed: number; // 0: it works
+  readonly error: string; // why it failed last: gone, refused, busy, unreachable, …
+}
+
+/** Whether this device is told of messages while the app is closed. 'install': only once the app is on the home screen. */
+export type PushState = 'on' | 'off' | 'install' | 'unsupported';
 
 /** Somebody asks to be a contact. */
 export interface Request {
@@ -77,6 +136,7 @@ export interface Timeline {
 /** A command that fails rejects with a CommandError, whose reason the screen turns into a sentence. */
 export type Reason =
   | 'wrong-password' | 'unknown-domain' | 'unreachable' | 'slow-down' | 'disabled' // log in
+  | 'password-needed' | 'file-too-large' | 'push' | 'no-push'
   | 'bad-address' | 'own-address' | 'weak-password' | 'current-password' | 'refused' | 'offline' | 'timeout' | 'server' | 'code-used';
 
 export class CommandError extends Error {
@@ -118,7 +178,42 @@ export interface App {
   remove(address: string): Promise<void>;
   invite(): Promise<Invitation>;
 
+  /** The pictures of people, oneself included: address of the person → address of a picture on this device. */
+  readonly avatars: ReadonlySignal<ReadonlyMap<string, string>>;
+  /** The name by which others see oneself, '' for none. */
+  readonly ownName: ReadonlySignal<string>;
+  setName(name: string): Promise<void>;
+  setAvatar(picture: Picture | undefined): Promise<void>;
+
+  readonly blocked: ReadonlySignal<ReadonlySet<string>>; // addresses
+  block(address: string, report: ReportReason): Promise<void>;
+  unblock(address: string): Promise<void>;
+
+  devices(): Promise<readonly DeviceInfo[]>;
+  signOut(ids: readonly string[]): Promise<void>;
+
+  /** Resolves when it is kept on this device; works offline. caption: a text that follows it, '' for none. */
+  sendFile(chat: string, file: NewFile, caption: string): Promise<void>;
+  /** How far the files are that are being uploaded, by key of the message: 0 to 1. */
+  readonly uploads: ReadonlySignal<Readonly<Record<string, number>>>;
+  /** The file of a message that is not uploaded yet. */
+  localFile(key: string): Promise<Blob | undefined>;
+  /** The largest file the server takes, in bytes; 0: no limit is known. undefined: it takes none. */
+  readonly fileLimit: ReadonlySignal<number | undefined>;
+
   /** Notifications: 'ask' = not asked yet; enableNotifications() must come from a click. */
   readonly notifications: ReadonlySignal<'ask' | 'on' | 'off' | 'unsupported'>;
+  /** Asks for the permission and, where the browser and the server can, has this device told of messages while the app is closed. */
   enableNotifications(): Promise<void>;
+  /** This device shows no notifications any more, until they are enabled again. */
+  disableNotifications(): Promise<void>;
+  /** The person turned notifications off on this device, though the browser would allow them. */
+  readonly silenced: ReadonlySignal<boolean>;
+  readonly push: ReadonlySignal<PushState>;
+  pushDevices(): Promise<readonly PushDevice[]>;
+  /** Has the server push a test to this device. '' where the push service took it, else why not (PushDevice.error). */
+  testPush(): Promise<string>;
+  /** Notifications on this device do not say who wrote what. */
+  readonly discreet: ReadonlySignal<boolean>;
+  setDiscreet(discreet: boolean): Promise<void>;
 }

@@ -2,7 +2,7 @@
 
 // What the screens see, read from the database and from what the leader tells. Every tab has its own.
 import { computed, signal } from '@preact/signals';
-import type { ChatRecord, PersonRecord, RequestRecord } from '../store/schema';
+import type { ChatRecord, FaceRecord, Kept, PersonRecord, RequestRecord } from '../store/schema';
 import type { Store } from '../store/store';
 import { local } from '../xmpp/jid';
 import { type Change, type Live, NOTHING } from './tabs';
@@ -14,9 +14,26 @@ export class Views {
   readonly requests = signal<readonly RequestRecord[]>([]);
   private readonly chatRecords = signal<readonly ChatRecord[]>([]);
   private readonly people = signal<ReadonlyMap<string, PersonRecord>>(new Map());
+  private readonly faces = signal<ReadonlyMap<string, FaceRecord>>(new Map());
+  private readonly pictures = signal<ReadonlyMap<string, string>>(new Map()); // hash → address on this device
+  private readonly kept = signal<Partial<Kept>>({});
 
   readonly connection = computed(() => this.live.value.connection);
   readonly unread = computed(() => this.chatRecords.value.reduce((n, c) => n + c.unread, 0));
+
+  readonly uploads = computed(() => this.live.value.uploads);
+  readonly blocked = computed<ReadonlySet<string>>(() => new Set(this.kept.value.blocked));
+  readonly pushed = computed(() => this.kept.value.push);
+  readonly discreet = computed(() => this.kept.value.discreet ?? false);
+  readonly fileLimit = computed(() => (this.kept.value.upload?.service ? this.kept.value.upload.max : undefined));
+  readonly avatars = computed<ReadonlyMap<string, string>>(() => {
+    const of = new Map<string, string>();
+    for (const { address, hash } of this.faces.value.values()) {
+      const picture = this.pictures.value.get(hash);
+      if (picture !== undefined) of.set(address, picture);
+    }
+    return of;
+  });
 
   readonly chats = computed<readonly Chat[]>(() => {
     const typing = new Set(this.live.value.typing);
@@ -27,8 +44,15 @@ export class Views {
 
   readonly contacts = computed<readonly Contact[]>(() => {
     const { presence } = this.live.value;
-    return [...this.people.value.values()].map((p) => contact(p, presence[p.address])).toSorted((a, b) => a.name.localeCompare(b.name));
+    return [...this.people.value.values()]
+      .map((p) => contact(p, this.nickOf(p.address), presence[p.address]))
+      .toSorted((a, b) => a.name.localeCompare(b.name));
   });
+
+  /** What somebody calls themselves, '' for nothing. */
+  nickOf(address: string): string {
+    return this.faces.value.get(address)?.nick ?? '';
+  }
 
   private store: Store | undefined;
   private readonly timelines = new Set<LiveTimeline>();
@@ -38,7 +62,7 @@ export class Views {
   /** Shows an account, from what is kept of it. */
   async attach(store: Store): Promise<void> {
     this.store = store;
-    await Promise.all([this.readChats(store), this.readPeople(store), this.readRequests(store)]);
+    await Promise.all([this.readChats(store), this.readPeople(store), this.readRequests(store), this.readFaces(store), this.readKept(store)]);
   }
 
   detach(): void {
@@ -47,6 +71,10 @@ export class Views {
     this.chatRecords.value = [];
     this.people.value = new Map();
     this.requests.value = [];
+    for (const url of this.pictures.value.values()) URL.revokeObjectURL(url);
+    this.pictures.value = new Map();
+    this.faces.value = new Map();
+    this.kept.value = {};
     this.live.value = NOTHING;
   }
 
@@ -77,6 +105,8 @@ export class Views {
           changes.some((c) => c.chat !== undefined) && this.readChats(store),
           changes.some((c) => c.people) && this.readPeople(store),
           changes.some((c) => c.requests) && this.readRequests(store),
+          changes.some((c) => c.faces) && this.readFaces(store),
+          changes.some((c) => c.kept) && this.readKept(store),
           ...[...this.timelines].filter((t) => chats.has(t.chat)).map((t) => t.refresh()),
         ]);
       } catch (e) {
@@ -101,12 +131,33 @@ export class Views {
     if (this.store === store) this.requests.value = requests;
   }
 
+  private async readFaces(store: Store): Promise<void> {
+    const faces = await store.faces();
+    const pictures = new Map(this.pictures.peek());
+    for (const { hash } of faces) {
+      if (hash === '' || pictures.has(hash)) continue;
+      const blob = await store.picture(hash);
+      if (blob && this.store === store) pictures.set(hash, URL.createObjectURL(blob));
+    }
+    if (this.store !== store) return;
+    this.pictures.value = pictures;
+    this.faces.value = new Map(faces.map((f) => [f.address, f]));
+  }
+
+  private async readKept(store: Store): Promise<void> {
+    const [blocked, push, discreet, upload] = await Promise.all([store.kept('blocked'), store.kept('push'), store.kept('discreet'), store.kept('upload')]);
+    if (this.store !== store) return;
+    this.kept.value = {
+      ...(blocked ? { blocked } : {}), ...(push === undefined ? {} : { push }), ...(discreet ? { discreet } : {}), ...(upload ? { upload } : {}),
+    };
+  }
+
   private chat(c: ChatRecord, typing: boolean): Chat {
     const person = this.people.value.get(c.address);
     return {
       address: c.address,
       // Strangers go by their whole address: a name is easily put on.
-      name: person ? nameOf(person) : c.address,
+      name: person ? nameOf(person, this.nickOf(person.address)) : c.address,
       preview: c.last ? c.last.body.replace(/\s+/g, ' ').trim() : '',
       ...(c.last ? { last: toMessage(c.last) } : {}),
       time: c.last?.time ?? 0,
@@ -116,14 +167,14 @@ export class Views {
   }
 }
 
-function nameOf(p: PersonRecord): string {
-  return p.name || local(p.address) || p.address;
+function nameOf(p: PersonRecord, nick: string): string {
+  return p.name || nick || local(p.address) || p.address;
 }
 
-function contact(p: PersonRecord, there: Live['presence'][string] | undefined): Contact {
+function contact(p: PersonRecord, nick: string, there: Live['presence'][string] | undefined): Contact {
   return {
     address: p.address,
-    name: nameOf(p),
+    name: nameOf(p, nick),
     show: there?.show ?? 'offline',
     status: there?.status ?? '',
     mutual: p.subscription === 'both',

@@ -147,6 +147,10 @@ export class Store {
     await this.db.put('kept', value, key);
   }
 
+  async forgetKept(key: keyof Kept): Promise<void> {
+    await this.db.delete('kept', key);
+  }
+
   async chats(): Promise<ChatRecord[]> {
     return this.db.getAll('chats');
   }
@@ -205,8 +209,8 @@ export class Store {
     return (await this.db.get('files', key))?.blob;
   }
 
-  /** A file has come to the server: its message says where, and can go. false: it was taken back meanwhile. */
-  async uploaded(key: string, url: string): Promise<boolean> {
+  /** A file has come to the server: its message says where, and can go. Returns its chat; undefined: it was taken back. */
+  async uploaded(key: string, url: string): Promise<string | undefined> {
     const tx = this.db.transaction(ALL, 'readwrite', STRICT);
     const entry = await tx.objectStore('outbox').index('key').get(key);
     const m = await tx.objectStore('messages').index('key').get(key);
@@ -216,7 +220,7 @@ export class Store {
     }
     await tx.objectStore('files').delete(key);
     await tx.done;
-    return entry?.file !== undefined && m?.file !== undefined;
+    return entry?.file && m?.file ? m.chat : undefined;
   }
 
   /** Puts a failed message into the outbox again, and at the end of its chat. false: it is not one. */

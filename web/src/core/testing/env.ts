@@ -3,7 +3,8 @@
 // A browser for tests of the app: tabs that share locks, a channel and a clock.
 import { dial } from '../../stream/socket';
 import type { Dial } from '../../stream/socket';
-import type { Env, Locks, Note } from '../env';
+import type { Endpoint } from '../commands';
+import type { Env, Locks, Note, PushService } from '../env';
 
 /** One lock at a time per name, first come first served. */
 class FakeLocks implements Locks {
@@ -25,6 +26,9 @@ export class FakeTab implements Env {
   readonly version = '1';
   readonly device = 'Test';
   readonly notes: Note[] = [];
+  readonly uploaded: { readonly url: string; readonly headers: readonly (readonly [string, string])[]; readonly file: Blob }[] = [];
+  readonly answers: (number | Promise<number>)[] = []; // to the next uploads; then 201
+  endpoint: (Endpoint & { key: string }) | undefined; // by which the browser can be reached
   seen = true;
   private readonly wakes = new Set<() => void>();
   private readonly leaves: (() => void)[] = [];
@@ -45,6 +49,30 @@ export class FakeTab implements Env {
     ask: async (): Promise<void> => {},
     show: (note: Note): void => void this.notes.push(note),
     clear: (): void => {},
+  };
+
+  private readonly changes = new Set<() => void>();
+  readonly push: PushService = {
+    support: () => 'yes',
+    current: async () => this.endpoint,
+    subscribe: async (key) => (this.endpoint = { endpoint: `https://push.example/${crypto.randomUUID()}`, p256dh: 'P', auth: 'A', key }),
+    unsubscribe: async () => void (this.endpoint = undefined),
+    onChange: (f) => {
+      this.changes.add(f);
+      return () => this.changes.delete(f);
+    },
+  };
+
+  /** The browser changes its address by itself. */
+  move(): void {
+    this.endpoint = undefined;
+    for (const f of this.changes) f();
+  }
+
+  upload: Env['upload'] = async (url, headers, file, progress) => {
+    progress(0.5);
+    this.uploaded.push({ url, headers, file });
+    return (await this.answers.shift()) ?? 201;
   };
 
   now = (): number => this.browser.time ?? Date.now();
