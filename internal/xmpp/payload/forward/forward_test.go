@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package forward
+
+import (
+	"testing"
+	"time"
+
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	st := stanza.New(stanza.Message, "chat", "1", jid.MustParse("romeo@kith.example/a"), jid.MustParse("juliet@kith.example"),
+		`<body>Hark</body>`)
+	const inner = `<message xmlns="jabber:client" type="chat" id="1" from="romeo@kith.example/a" to="juliet@kith.example">` +
+		`<body>Hark</body></message>`
+	for _, c := range []struct {
+		name string
+		at   time.Time
+		want xmlstream.Raw
+	}{
+		{"received before", time.Date(2026, 3, 1, 12, 30, 0, 7_654_321, time.FixedZone("", 3600)),
+			`<x xmlns="urn:x"><forwarded xmlns="urn:xmpp:forward:0"><delay xmlns="urn:xmpp:delay" stamp="2026-03-01T11:30:00.007Z"/>` +
+				inner + `</forwarded></x>`},
+		{"received now", time.Time{}, `<x xmlns="urn:x"><forwarded xmlns="urn:xmpp:forward:0">` + inner + `</forwarded></x>`},
+	} {
+		var b xmlstream.Builder
+		b.Start("urn:x", "x")
+		Write(&b, c.at, st.Raw())
+		if got := b.End().Build(); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
+	}
+}
