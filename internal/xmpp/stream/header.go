@@ -95,6 +95,9 @@ func (s *Stream) check(root xmlstream.Node, h Header) error {
 			return &Error{Condition: "invalid-namespace", Text: "this stream carries " + s.o.NS}
 		}
 	}
+	if s.o.NS == xmlstream.NSComponent { // XEP-0114 §3: older than versions
+		return nil
+	}
 	if n, _ := major(h.Version); n < 1 { // RFC 6120 §4.7.5: without a version it is 0.9
 		return &Error{Condition: "unsupported-version"}
 	}

@@ -27,20 +27,20 @@ import (
 
 // Namespaces that streams are made of.
 const (
-	NSClient  = "jabber:client"                        // the content namespace, whatever the stream calls it (RFC 6120 §4.8.2)
-	NSStreams = "http://etherx.jabber.org/streams"     // stream header, features, errors (RFC 6120 §4.8.1)
-	NSFraming = "urn:ietf:params:xml:ns:xmpp-framing"  // open and close on WebSocket (RFC 7395 §3.3.2)
-	NSXML     = "http://www.w3.org/XML/1998/namespace" // always bound to the prefix xml
+	NSClient    = "jabber:client"                        // the content namespace, whatever the stream calls it (RFC 6120 §4.8.2)
+	NSComponent = "jabber:component:accept"              // what the stream of a component calls it (XEP-0114 §3)
+	NSStreams   = "http://etherx.jabber.org/streams"     // stream header, features, errors (RFC 6120 §4.8.1)
+	NSFraming   = "urn:ietf:params:xml:ns:xmpp-framing"  // open and close on WebSocket (RFC 7395 §3.3.2)
+	NSXML       = "http://www.w3.org/XML/1998/namespace" // always bound to the prefix xml
 )
 
 const (
-	nsServer    = "jabber:server"
-	nsComponent = "jabber:component:accept"
-	nsXMLNS     = "http://www.w3.org/2000/xmlns/"
+	nsServer = "jabber:server"
+	nsXMLNS  = "http://www.w3.org/2000/xmlns/"
 )
 
 // IsContent reports whether ns is the content namespace of one of the kinds of streams (RFC 6120 §4.8.3).
-func IsContent(ns string) bool { return ns == NSClient || ns == nsServer || ns == nsComponent }
+func IsContent(ns string) bool { return ns == NSClient || ns == nsServer || ns == NSComponent }
 
 // A Name is a namespace and a local name. Unprefixed attributes have no namespace.
 type Name struct{ Space, Local string }
