@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kith-im/kith/internal/doap"
 )
 
 // root is the repository, as seen from this package.
@@ -49,7 +51,7 @@ func TestLayers(t *testing.T) {
 
 func TestCitations(t *testing.T) {
 	t.Parallel()
-	docs, findings := parseSpecs(text(t, "doc/specs.txt"))
+	docs, findings := doap.Parse(text(t, "doc/specs.txt"))
 	report(t, findings)
 	cited := citations(ours(t))
 	report(t, checkCitations(cited, docs))
@@ -58,7 +60,7 @@ func TestCitations(t *testing.T) {
 
 func TestMet(t *testing.T) {
 	t.Parallel()
-	docs, _ := parseSpecs(text(t, "doc/specs.txt")) // what is wrong with it is TestCitations' business
+	docs, _ := doap.Parse(text(t, "doc/specs.txt")) // what is wrong with it is TestCitations' business
 	findings, unmet := checkMet(docs, text(t, "test/interop/clients.md"))
 	report(t, findings)
 	t.Logf("%d documents work, and no client of others has tried them: %s", len(unmet), strings.Join(unmet, ", "))

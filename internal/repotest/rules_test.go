@@ -8,6 +8,8 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kith-im/kith/internal/doap"
 )
 
 // A repository that breaks a rule in each file, and what is found in it.
@@ -76,7 +78,7 @@ func TestRules(t *testing.T) {
 		}},
 		{"only a test cites what is said to work", "specs", map[string]string{
 			"a_test.go": head + "package a // XEP-0001 §1\n",
-		}, []string{"doc/specs.txt:1: XEP-0001 is said to be partial, and no code cites it"}},
+		}, []string{"doc/specs.txt:1: XEP-0001 is said to be partial, and no code of the server cites it"}},
 		{"licence", "licence", map[string]string{
 			"a.go":                  "// SPDX-License-Identifier: Apache-2.0\npackage a\n",
 			"b.ts":                  "export {}\n",
@@ -128,7 +130,7 @@ func TestRules(t *testing.T) {
 				}
 				got = checkLayers(tr, l)
 			case "specs":
-				docs, bad := parseSpecs(specs)
+				docs, bad := doap.Parse(specs)
 				got = append(bad, checkCitations(citations(tr), docs)...)
 			case "licence":
 				got = checkLicence(tr)
@@ -157,7 +159,7 @@ func TestSpecsFileIsChecked(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, got := parseSpecs(tt.text)
+			_, got := doap.Parse(tt.text)
 			if len(got) != 1 || !strings.Contains(got[0], tt.want) {
 				t.Errorf("findings are %q, want one with %q", got, tt.want)
 			}
@@ -168,7 +170,7 @@ func TestSpecsFileIsChecked(t *testing.T) {
 func TestMetIsChecked(t *testing.T) {
 	t.Parallel()
 	const clients = "# Clients\n\n## libjabber 1.2 (Debian)\n\n## Node client, ours\n\n## The web user\n"
-	docs, bad := parseSpecs("XEP-0001  1  partial  One\n\tmissing: half\n\tmet: libjabber, Node client\n\t§ 1\n" +
+	docs, bad := doap.Parse("XEP-0001  1  partial  One\n\tmissing: half\n\tmet: libjabber, Node client\n\t§ 1\n" +
 		"XEP-0002  1  complete  Two\n\t§ 1\n\tmet: libjabber, Pidgin, libjabber\n" +
 		"XEP-0003  1  planned  Three\n\tmet: libjabber\nXEP-0004  1  complete  Four\nXEP-0005  1  named  Five\n")
 	if len(bad) > 0 {
