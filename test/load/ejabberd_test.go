@@ -50,7 +50,7 @@ modules:
   mod_private: {}
   mod_pubsub: {plugins: [flat, pep], access_createnode: none}
   mod_roster: {versioning: true}
-  mod_stream_mgmt: {resend_on_timeout: if_offline}
+  mod_stream_mgmt: {resend_on_timeout: if_offline, max_ack_queue: infinity}
   mod_time: {}
   mod_vcard: {search: false}
   mod_version: {}

@@ -85,6 +85,7 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	r := &report{kinds: kinds, values: map[value][]float64{}}
+	defer func() { t.Logf("\n%s", r) }() // what was measured before something failed, too
 	for range z.repeat {
 		for _, part := range []struct {
 			name string
@@ -100,7 +101,6 @@ func TestLoad(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("\n%s", r)
 	r.check(t)
 }
 
@@ -201,7 +201,10 @@ func measureLogins(t *testing.T, r *report, z size, kinds []*kind) {
 // measureFlood is what a message costs when there are as many as the server can take. durable may be nil.
 func measureFlood(t *testing.T, r *report, z size, kinds []*kind, durable *kind) {
 	for _, k := range kinds {
-		m := converse(t, k, z.pairs, z.messages, (*chat).flood)
+		m, err := converse(t, k, z.pairs, z.messages, (*chat).flood)
+		if failed(t, k, err) {
+			continue
+		}
 		r.add(floodCPU, k, ms(m.cpu))
 		r.add(floodRate, k, m.rate)
 		if durable != nil && k.fast {
@@ -210,7 +213,10 @@ func measureFlood(t *testing.T, r *report, z size, kinds []*kind, durable *kind)
 		}
 	}
 	if durable != nil {
-		m := converse(t, durable, z.pairs, z.messages, (*chat).flood)
+		m, err := converse(t, durable, z.pairs, z.messages, (*chat).flood)
+		if failed(t, durable, err) {
+			return
+		}
 		r.add(durableCPU, durable, ms(m.cpu))
 		r.add(durableRate, durable, m.rate)
 	}
@@ -219,33 +225,47 @@ func measureFlood(t *testing.T, r *report, z size, kinds []*kind, durable *kind)
 // measurePace is what a message costs, and how long it takes, where there are few enough.
 func measurePace(t *testing.T, r *report, z size, kinds []*kind) {
 	for _, k := range kinds {
-		m := converse(t, k, z.pairs, z.paced, func(c *chat, ctx context.Context, n int) (talk, error) {
+		m, err := converse(t, k, z.pairs, z.paced, func(c *chat, ctx context.Context, n int) (talk, error) {
 			return c.pace(ctx, n, z.rate)
 		})
+		if failed(t, k, err) {
+			continue
+		}
 		r.add(paceCPU, k, ms(m.cpu))
 		r.add(paceP50, k, ms(m.p50))
 		r.add(paceP99, k, ms(m.p99))
 	}
 }
 
+// failed reports whether err is one, and says so. Ours fails the test; another server's figure is missing once: ejabberd
+// now and then closes a stream in a flood, without a word.
+func failed(t *testing.T, k *kind, err error) bool {
+	t.Helper()
+	switch {
+	case err == nil:
+		return false
+	case k.fast:
+		t.Fatalf("%s: %v\n%s", k.name, err, k.tail())
+	default:
+		t.Logf("%s: %v\n%s", k.name, err, k.tail())
+	}
+	return true
+}
+
 // converse starts a server and has n messages sent by f, after some to warm up.
-func converse(t *testing.T, k *kind, pairs, n int, f func(*chat, context.Context, int) (talk, error)) talk {
+func converse(t *testing.T, k *kind, pairs, n int, f func(*chat, context.Context, int) (talk, error)) (talk, error) {
 	t.Helper()
 	s := k.start(t)
 	defer s.stop(t)
 	c, err := newChat(t.Context(), s, pairs)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, k.tail())
+		return talk{}, err
 	}
-	_, err = f(c, t.Context(), n/10)
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", k.name, err, k.tail())
+	if _, err := f(c, t.Context(), n/10); err != nil {
+		return talk{}, errors.Join(err, c.leave())
 	}
 	m, err := f(c, t.Context(), n)
-	if err = errors.Join(err, c.leave()); err != nil {
-		t.Fatalf("%s: %v\n%s", k.name, err, k.tail())
-	}
-	return m
+	return m, errors.Join(err, c.leave())
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
