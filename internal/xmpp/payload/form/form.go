@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package form writes data forms (XEP-0004 v2.13.2) to be filled in (New) and as results (Result), and reads what was
-// filled in (Read): as far as fields of one line need it.
+// filled in: Read where each field has one value, Lists where some have several.
 package form
 
-import "github.com/kith-im/kith/internal/xmpp/xmlstream"
+import (
+	"cmp"
+
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
 
 const ns = "jabber:x:data"
 
@@ -14,28 +18,47 @@ const formType = "FORM_TYPE"
 // Types of fields (XEP-0004 §3.3).
 const (
 	TextSingle  = "text-single"
+	TextMulti   = "text-multi"   // lines
 	TextPrivate = "text-private" // as for a password
+	JIDSingle   = "jid-single"
+	JIDMulti    = "jid-multi"
+	ListMulti   = "list-multi"
+	ListSingle  = "list-single"
 	Boolean     = "boolean"
 	Fixed       = "fixed" // a text to be read
 )
 
-// A Field is one field, with one value.
+// A Field is one field.
 type Field struct {
 	Var      string
-	Value    string // "" in a form to be filled in means that there is none
-	Type     string // "" means TextSingle; this and what follows is for New
-	Label    string // for people; "" means none
+	Value    string   // "" in a form to be filled in means that there is none
+	Values   []string // instead of Value, where there may be several
+	Type     string   // "" means TextSingle
+	Label    string   // for people; "" means none; this and what follows is for New
 	Required bool
+	Options  []Option // of ListSingle
 }
 
-// Result returns a form of type result; typ is its FORM_TYPE. Of the fields Var and Value count.
+// An Option is one of those that a field lets choose from.
+type Option struct{ Label, Value string }
+
+// An Extension is what a server tells of itself in service discovery beyond its features (XEP-0128 §2).
+type Extension struct {
+	Type   string // its FORM_TYPE
+	Fields []Field
+}
+
+// Result returns a form of type result; typ is its FORM_TYPE.
 func Result(typ string, fields ...Field) xmlstream.Raw {
 	var b xmlstream.Builder
 	b.Start(ns, "x").Attr("type", "result")
 	hidden(&b, typ)
 	for _, f := range fields {
-		b.Start(ns, "field").Attr("var", f.Var).Attr("type", TextSingle)
-		b.Start(ns, "value").Text(f.Value).End()
+		b.Start(ns, "field").Attr("var", f.Var).Attr("type", cmp.Or(f.Type, TextSingle))
+		if f.Values == nil {
+			b.Start(ns, "value").Text(f.Value).End()
+		}
+		f.writeValues(&b)
 		b.End()
 	}
 	return b.End().Build()
@@ -71,11 +94,7 @@ func (f Field) write(b *xmlstream.Builder) {
 	if f.Var != "" {
 		b.Attr("var", f.Var)
 	}
-	typ := f.Type
-	if typ == "" {
-		typ = TextSingle
-	}
-	b.Attr("type", typ)
+	b.Attr("type", cmp.Or(f.Type, TextSingle))
 	if f.Label != "" {
 		b.Attr("label", f.Label)
 	}
@@ -85,7 +104,17 @@ func (f Field) write(b *xmlstream.Builder) {
 	if f.Value != "" {
 		b.Start(ns, "value").Text(f.Value).End()
 	}
+	f.writeValues(b)
+	for _, o := range f.Options {
+		b.Start(ns, "option").Attr("label", o.Label).Start(ns, "value").Text(o.Value).End().End()
+	}
 	b.End()
+}
+
+func (f Field) writeValues(b *xmlstream.Builder) {
+	for _, v := range f.Values {
+		b.Start(ns, "value").Text(v).End()
+	}
 }
 
 // Values are what was filled in, by the fields' names: of each field its first value, the FORM_TYPE among them.
@@ -100,21 +129,36 @@ func (v Values) True(name string) bool { return v[name] == "true" || v[name] == 
 // Read returns what was filled in in the form in n; nil where n has no form of type submit. Of several fields of one name
 // the first counts.
 func Read(n xmlstream.Node) Values {
+	lists := Lists(n)
+	if lists == nil {
+		return nil
+	}
+	v := Values{}
+	for name, list := range lists {
+		v[name] = list[0]
+	}
+	return v
+}
+
+// Lists is Read with all values of each field that has some.
+func Lists(n xmlstream.Node) map[string][]string {
 	for x := range n.Children() {
 		if !x.Is(ns, "x") || x.Attr("type") != "submit" {
 			continue
 		}
-		v := Values{}
+		lists := map[string][]string{}
 		for f := range x.Children() {
 			name := f.Attr("var")
-			if _, double := v[name]; double || name == "" || !f.Is(ns, "field") {
+			if lists[name] != nil || name == "" || !f.Is(ns, "field") {
 				continue
 			}
-			if value, ok := f.Child(ns, "value"); ok {
-				v[name] = value.Text()
+			for value := range f.Children() {
+				if value.Is(ns, "value") {
+					lists[name] = append(lists[name], value.Text())
+				}
 			}
 		}
-		return v
+		return lists
 	}
 	return nil
 }
