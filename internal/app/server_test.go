@@ -47,7 +47,7 @@ type testServer struct {
 func start(t testing.TB, change ...func(*config.Config)) *testServer {
 	t.Helper()
 	c := config.Defaults(domain)
-	c.Data = folder(t)
+	c.Data = prepared(t)
 	c.Web.URL = origin
 	c.Listen = config.Listen{Web: "127.0.0.1:0", Clients: "127.0.0.1:0", ClientsTLS: "127.0.0.1:0"}
 	c.Accounts.Iterations = 4096 // as few as there may be: tests log in often
@@ -120,6 +120,51 @@ func folder(t testing.TB) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) }) // after the server is gone
 	return filepath.Join(dir, "data")
+}
+
+// fresh is what a data folder has when its tables were made: file by file, by name. To make them takes longer than most
+// tests.
+var fresh = sync.OnceValues(func() (map[string][]byte, error) {
+	dir, err := os.MkdirTemp("", "kith-fresh-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	c := config.Defaults(domain)
+	c.Data = filepath.Join(dir, "data")
+	s, err := openServices(context.Background(), c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.close(); err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for _, name := range []string{"kith.db", "secret.key"} {
+		if files[name], err = os.ReadFile(filepath.Join(c.Data, name)); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+})
+
+// prepared is a folder with tables that are empty.
+func prepared(t testing.TB) string {
+	t.Helper()
+	files, err := fresh()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := folder(t)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // trusting is the TLS of a client that asks for no authority: the server's certificate is its own.

@@ -8,9 +8,13 @@ package dbtest
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/kith-im/kith/internal/db"
@@ -32,6 +36,15 @@ func New(t testing.TB, schemas ...db.Schema) *db.DB {
 // it again.
 func Open(t testing.TB, path string, schemas ...db.Schema) *db.DB {
 	t.Helper()
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		content, err := fresh(schemas)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	d, err := db.Open(context.Background(), db.Options{Path: path, Log: log, Strict: true})
 	if err != nil {
@@ -46,6 +59,35 @@ func Open(t testing.TB, path string, schemas ...db.Schema) *db.DB {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// made are new databases by the names of their schemas: what a function of fresh has found. They never change.
+var made sync.Map
+
+// fresh is the content of a database that has the schemas and no rows. It is made once: to do so takes longer than most
+// tests. Migrate finds nothing to do then, and says so where it is not what it should be.
+func fresh(schemas []db.Schema) ([]byte, error) {
+	var names []string
+	for _, s := range schemas {
+		names = append(names, s.Name)
+	}
+	once, _ := made.LoadOrStore(strings.Join(names, " "), sync.OnceValues(func() ([]byte, error) {
+		dir, err := os.MkdirTemp("", "kith-fresh-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		path := filepath.Join(dir, "kith.db")
+		d, err := db.Open(context.Background(), db.Options{Path: path})
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(d.Migrate(context.Background(), schemas...), d.Close()); err != nil {
+			return nil, err
+		}
+		return os.ReadFile(path)
+	}))
+	return once.(func() ([]byte, error))()
 }
 
 // Each runs f on each engine there is, with schemas applied in the order given. So far that is SQLite.
