@@ -9,7 +9,7 @@
 // The last admin who is not disabled can be neither disabled, deleted nor made less.
 //
 // Tokens are those of XEP-0484 v0.2.0 (FAST), see token.go. Beside them are one-time codes, by which a browser
-// comes from the sign-up page into the app.
+// comes from the sign-up page into the app. What is known of the apps that log in is in client.go.
 //
 // Accounts are read from memory: a bounded cache that is corrected after each commit. Their keys are not kept there: a
 // stranger could tell by the time of an answer who is known. Unknown names are answered like real ones, after the same
@@ -117,6 +117,9 @@ type Options struct {
 	Iterations int              // of PBKDF2 for new passwords; 0 means 10,000
 	Now        func() time.Time // nil means time.Now
 	Log        *slog.Logger     // nil: nothing is logged
+
+	NoAddresses bool          // of clients are kept, not even their networks
+	ClientsFor  time.Duration // how long a client is remembered that is not seen any more; 0 means for ever
 }
 
 const defaultIterations = 10_000
@@ -129,11 +132,16 @@ type Service struct {
 	now        func() time.Time
 	log        *slog.Logger
 	madeUp     [32]byte // key of what unknown names are answered with
+	refKey     [32]byte // of what clients are called by
 	surveys    surveys
 	checks     chan struct{} // of passwords, as many as may be at once
 	seal       sealer
 	cache      cache
 	hooks      []func(Account, Change)
+
+	clients       clientBook
+	keepAddresses bool
+	clientsFor    time.Duration
 }
 
 // New returns the accounts kept in d, which has the tables of Schema.
@@ -156,6 +164,10 @@ func New(d *db.DB, o Options) *Service {
 		madeUp:     o.Keys.Derive("scram-made-up"),
 		checks:     make(chan struct{}, runtime.GOMAXPROCS(0)),
 		seal:       newSealer(o.Keys.Derive("fast")),
+		refKey:     o.Keys.Derive("client-ref"),
+
+		keepAddresses: !o.NoAddresses,
+		clientsFor:    o.ClientsFor,
 	}
 }
 
@@ -266,18 +278,29 @@ func scan(row interface{ Scan(...any) error }) (Account, error) {
 	return a, nil
 }
 
-// Run removes tokens and codes that have expired, once an hour, until ctx ends.
+// Run removes tokens and codes that have expired, once an hour, and stores who has logged in, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	t := time.NewTicker(time.Hour)
-	defer t.Stop()
+	hour, save := time.NewTicker(time.Hour), time.NewTicker(saveClients)
+	defer hour.Stop()
+	defer save.Stop()
+	s.clear(ctx)
 	for {
-		if err := s.expire(ctx); err != nil && ctx.Err() == nil {
-			s.log.ErrorContext(ctx, "expired tokens stay", "err", err)
-		}
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-t.C:
+			return s.SaveClients(context.WithoutCancel(ctx))
+		case <-save.C:
+			if err := s.SaveClients(ctx); err != nil && ctx.Err() == nil {
+				s.log.ErrorContext(ctx, "who logged in is forgotten", "err", err)
+			}
+		case <-hour.C:
+			s.clear(ctx)
 		}
+	}
+}
+
+// clear removes what has expired.
+func (s *Service) clear(ctx context.Context) {
+	if err := errors.Join(s.expire(ctx), s.expireClients(ctx)); err != nil && ctx.Err() == nil {
+		s.log.ErrorContext(ctx, "what has expired stays", "err", err)
 	}
 }

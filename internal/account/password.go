@@ -289,6 +289,9 @@ func (s *Service) SetPassword(tx *db.Tx, id int64, p Password) error {
 	if err := s.endTokens(tx, id); err != nil {
 		return err
 	}
+	if err := s.forgetPassword(tx, id); err != nil {
+		return err
+	}
 	s.changed(tx, a, PasswordChanged)
 	return nil
 }
