@@ -16,6 +16,19 @@
 // records the sender's entry and removed in the act that records the recipient's (or when another server has it).
 // Rows that a crash has left are sent on again at the start, and TakeTransit tells which were there already.
 //
+// What an owner does not want to have archived, but no device could take, is passing: it waits like the others, nobody
+// finds it, and it is removed when a device has taken it.
+//
+// Find reads pages of an archive, by peer, time, id and text (page.go). Entries are counted as they come, so the number of
+// those that match, and the place of a page among them, are differences. An act that fails may leave a gap in the
+// numbers; then they are a little too high.
+//
+// Where one owner's entries have to be looked through, by peer or by the words of their texts (text.go), recording costs
+// nothing for that: they are put into an index when the owner asks (index.go), and what came since is looked through.
+//
+// Run removes what is older than the server keeps (expire.go): the oldest first, without holes (XEP-0313 §3.2). A message
+// that its author retracts leaves a tombstone (retract.go).
+//
 // Everything hangs on the account's row and goes with it. Ids of accounts are never used for another account.
 // An Archive may be used by many goroutines.
 package archive
@@ -50,6 +63,7 @@ type Entry struct {
 	Peer    jid.JID // bare: who the message is to or from, whichever is not the owner
 	Sent    bool    // by the owner; else received
 	Waiting bool    // marked: no device took it
+	Passing bool    // not archived: it is only kept until a device has taken it
 	Raw     xmlstream.Raw
 }
 
@@ -63,10 +77,13 @@ type Archive struct {
 	cached int // owners that are remembered; twice as many peers
 
 	mu    sync.Mutex // guards those below
-	last  map[int64]ID
+	last  map[int64]count
 	floor ID // no less than any id that was in last
 	peers map[peer]int64
 	older map[peer]int64 // the peers before those; those in use come back from here
+
+	policies policies
+	wanted   chan wanted // what is to be indexed
 }
 
 type peer struct {
@@ -74,41 +91,68 @@ type peer struct {
 	address string
 }
 
+// A count is an entry's id and number.
+type count struct{ id, n int64 }
+
 // New returns the archive in d. Entries are dated by now.
 func New(d *db.DB, now func() time.Time) *Archive {
-	return &Archive{db: d, now: now, cached: cached, last: map[int64]ID{}, peers: map[peer]int64{}}
+	return &Archive{db: d, now: now, cached: cached, last: map[int64]count{}, peers: map[peer]int64{}, wanted: make(chan wanted, 64)}
 }
 
 // NextID gives an id to a message of owner that Append will record in the same act: it stands in the stanza itself
 // (XEP-0359 §2.1), so it must be known before. It is greater than all that owner ever had: now, or one more than the last
 // one where the clock stands still or goes back. If the act fails, the id is never given again.
 func (a *Archive) NextID(tx *db.Tx, owner int64) (ID, error) {
+	last, err := a.lastOf(tx, owner)
+	if err != nil {
+		return 0, err
+	}
+	last.id = max(last.id+1, a.now().UnixMicro())
+	a.mu.Lock()
+	a.last[owner] = last
+	a.mu.Unlock()
+	return ID(last.id), nil
+}
+
+// lastOf returns where owner stands, and remembers it.
+func (a *Archive) lastOf(tx *db.Tx, owner int64) (count, error) {
 	a.mu.Lock()
 	last, ok := a.last[owner]
 	floor := a.floor
 	a.mu.Unlock()
-	if !ok {
-		// An owner may have deleted newer entries than there are now; what was taken still counts.
-		const q = `
-			SELECT COALESCE((SELECT id FROM archive WHERE owner = $1 ORDER BY id DESC LIMIT 1), 0),
-			       COALESCE((SELECT id FROM archive_taken WHERE owner = $1), 0)`
-		var taken ID
-		if err := tx.QueryRow(q, owner).Scan(&last, &taken); err != nil {
-			return 0, fmt.Errorf("last archive id of %d: %w", owner, err)
-		}
-		last = max(last, taken, floor)
+	if ok {
+		return last, nil
 	}
+	// An owner may have deleted newer entries than there are now; what was taken still counts.
+	var taken int64
+	const q = `SELECT COALESCE((SELECT id FROM archive_taken WHERE owner = $1), 0)`
+	err := tx.QueryRow(q, owner).Scan(&taken)
+	if err == nil {
+		const q = `SELECT id, n FROM archive WHERE owner = $1 ORDER BY id DESC LIMIT 1` // archive_owner
+		err = none(tx.QueryRow(q, owner).Scan(&last.id, &last.n))
+	}
+	if err != nil {
+		return count{}, fmt.Errorf("last in archive of %d: %w", owner, err)
+	}
+	last.id = max(last.id, taken, int64(floor))
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !ok && len(a.last) >= a.cached {
+	if len(a.last) >= a.cached {
 		for _, last := range a.last {
-			a.floor = max(a.floor, last)
+			a.floor = max(a.floor, ID(last.id))
 		}
 		clear(a.last)
 	}
-	id := max(last+1, ID(a.now().UnixMicro()))
-	a.last[owner] = id
-	return id, nil
+	a.last[owner] = last
+	return last, nil
+}
+
+// none takes it for no error that there is no row.
+func none(err error) error {
+	if errors.Is(err, db.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 // Append records e and returns its id: e.ID, which NextID gave in this act, or a new one where that is 0.
@@ -120,15 +164,35 @@ func (a *Archive) Append(tx *db.Tx, e Entry) (ID, error) {
 		}
 		e.ID = id
 	}
+	n, err := a.count(tx, e)
+	if err != nil {
+		return 0, err
+	}
 	with, err := a.peer(tx, e.Owner, e.Peer.Bare().String())
 	if err != nil {
 		return 0, err
 	}
-	const q = "INSERT INTO archive (owner, id, peer, sent, waiting, raw) VALUES ($1, $2, $3, $4, $5, $6)"
-	if _, err := tx.Exec(q, e.Owner, int64(e.ID), with, e.Sent, e.Waiting, string(e.Raw)); err != nil {
+	if e.Passing {
+		with = -with
+	}
+	const q = "INSERT INTO archive (owner, id, peer, n, sent, waiting, raw) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+	if _, err := tx.Exec(q, e.Owner, int64(e.ID), with, n, e.Sent, e.Waiting, string(e.Raw)); err != nil {
 		return 0, fmt.Errorf("append to archive of %d: %w", e.Owner, err)
 	}
 	return e.ID, nil
+}
+
+// count gives e its number. What is only passing has that of the entry before.
+func (a *Archive) count(tx *db.Tx, e Entry) (int64, error) {
+	last, err := a.lastOf(tx, e.Owner)
+	if err != nil || e.Passing {
+		return last.n, err
+	}
+	last.n++
+	a.mu.Lock()
+	a.last[e.Owner] = last
+	a.mu.Unlock()
+	return last.n, nil
 }
 
 // peer returns the number of address in the archive of owner; a new one gets the next.
@@ -176,10 +240,18 @@ func (a *Archive) keep(key peer, id int64) {
 	a.peers[key] = id
 }
 
-// Queries; collect reads their columns. Each walks along the index archive_owner.
+// forget is for the act that removes the peer's row.
+func (a *Archive) forget(key peer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.peers, key)
+	delete(a.older, key)
+}
+
+// Queries; collect reads their columns. These walk along the index archive_owner.
 const (
-	columns = `a.owner, a.id, p.address, a.sent, a.waiting, a.raw
-		FROM archive a JOIN archive_peer p ON p.owner = a.owner AND p.id = a.peer`
+	columns = `a.owner, a.id, p.address, a.sent, a.waiting, a.peer < 0, a.raw
+		FROM archive a JOIN archive_peer p ON p.owner = a.owner AND p.id = ABS(a.peer)`
 	one  = "SELECT " + columns + " WHERE a.owner = $1 AND a.id = $2"
 	page = "SELECT " + columns + " WHERE a.owner = $1 AND a.id > $2 ORDER BY a.id LIMIT $3"
 )
@@ -223,7 +295,7 @@ func collect(list []Entry, tx *db.ReadTx, q string, args ...any) ([]Entry, error
 	for rows.Next() {
 		var e Entry
 		var address string
-		if err := rows.Scan(&e.Owner, &e.ID, &address, &e.Sent, &e.Waiting, &e.Raw); err != nil {
+		if err := rows.Scan(&e.Owner, &e.ID, &address, &e.Sent, &e.Waiting, &e.Passing, &e.Raw); err != nil {
 			return nil, err
 		}
 		if e.Peer, err = jid.Parse(address); err != nil {

@@ -48,6 +48,13 @@ func each(t *testing.T, f func(t *testing.T, d *db.DB, a *archive.Archive, c *cl
 	}, accounts, archive.Schema())
 }
 
+// open is an archive by the real clock.
+func open(tb testing.TB) (*db.DB, *archive.Archive) {
+	tb.Helper()
+	d := dbtest.New(tb, accounts, archive.Schema())
+	return d, archive.New(d, time.Now)
+}
+
 func raw(body string) xmlstream.Raw {
 	return xmlstream.Raw(`<message xmlns="jabber:client" type="chat"><body>` + body + `</body></message>`)
 }

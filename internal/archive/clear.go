@@ -12,8 +12,8 @@ import (
 // where nothing is left. It is for accounts that are gone; little that is left goes with the account's row.
 func (a *Archive) Clear(tx *db.Tx, owner int64) (n int, err error) {
 	for _, q := range []string{
-		`DELETE FROM archive WHERE owner = $1 AND id IN (SELECT id FROM archive WHERE owner = $1 ORDER BY id LIMIT $2)`, // archive_owner
-		`DELETE FROM archive_peer WHERE owner = $1 AND id IN (SELECT id FROM archive_peer WHERE owner = $1 LIMIT $2)`,   // archive_peer_id
+		`DELETE FROM archive WHERE seq IN (SELECT seq FROM archive WHERE owner = $1 LIMIT $2)`,                        // archive_owner
+		`DELETE FROM archive_peer WHERE owner = $1 AND id IN (SELECT id FROM archive_peer WHERE owner = $1 LIMIT $2)`, // archive_peer_id
 	} {
 		r, err := tx.Exec(q, owner, db.BatchRows)
 		if err != nil {

@@ -2,5 +2,12 @@
 
 package archive
 
+import "context"
+
 // Remember makes a remember n owners and peers only.
 func (a *Archive) Remember(n int) { a.cached = n }
+
+// Index indexes all that owner has, as Run does for those who asked for much.
+func (a *Archive) Index(ctx context.Context, owner int64, texts bool) error {
+	return a.index(ctx, wanted{owner, texts})
+}

@@ -15,11 +15,16 @@ import (
 // Whatever is in an archive, reading it walks along an index from where it begins, and sorts nothing.
 func TestPlans(t *testing.T) {
 	t.Parallel()
-	accounts := db.Schema{Name: "account", FS: fstest.MapFS{
+	accounts := db.Schema{Name: "owners", FS: fstest.MapFS{
 		"schema/0001_account.sql": {Data: []byte("CREATE TABLE account (id BIGINT PRIMARY KEY)")},
 	}}
 	d := dbtest.New(t, accounts, Schema())
-	const peer = "SEARCH p USING INDEX archive_peer_id (owner=? AND id=?)"
+	const (
+		peer    = "SEARCH p USING INDEX archive_peer_id (owner=? AND id=?)"
+		between = "archive_owner (owner=? AND id>? AND id<?)"
+		with    = "PRIMARY KEY (owner=? AND peer=? AND id>? AND id<?)"
+		bySeq   = "SEARCH a USING INTEGER PRIMARY KEY (rowid=?)"
+	)
 	for _, c := range []struct {
 		name, q string
 		want    []string // the end of each step
@@ -34,6 +39,30 @@ func TestPlans(t *testing.T) {
 			"archive_owner (owner=? AND id=?)", "SUBQUERY 2", "SCAN o",
 			"(owner=?) LEFT-JOIN", "archive_owner (owner=? AND id>?)",
 		}, nil},
+		{"the first of all", first, []string{between}, []any{1, 2, 3}},
+		{"the last of all", last, []string{between}, []any{1, 2, 3}},
+		{"the first with a peer", firstWith, []string{with}, []any{1, 2, 3, 4}},
+		{"the last with a peer", lastWith, []string{with}, []any{1, 2, 3, 4}},
+		{"a page of all", forward, []string{between}, []any{1, 2, 3, 4}},
+		{"a page before", backward, []string{between}, []any{1, 2, 3, 4}},
+		{"a page with a peer", forwardWith, []string{with, bySeq}, []any{1, 2, 3, 4, 5}},
+		{"a page with a peer before", backwardWith, []string{with, bySeq}, []any{1, 2, 3, 4, 5}},
+		{"what is not indexed by peer", tailWith, []string{"COVERING INDEX " + between}, []any{1, 2, 3, 4}},
+		{"to look through", scan, []string{between}, []any{1, 2, 3, 4}},
+		{"to be indexed", toIndex, []string{"archive_owner (owner=? AND id>?)"}, []any{1, 2, 3}},
+		{"how many with a peer", countWith, []string{"PRIMARY KEY (owner=? AND peer=?)"}, []any{1, 2}},
+		{"by words", byWords, []string{"SCAN archive_text VIRTUAL TABLE INDEX 64:M1", bySeq}, []any{1, 2, 3, 4, "x"}},
+		{"what is retracted", originals, []string{"CO-ROUTINE x", "archive_owner (owner=? AND id>?)", "SCAN x"},
+			[]any{1, 2, 0, 10, true, 1, "a", 1, "b"}},
+		{"too old", oldest, []string{"SCAN o", "CORRELATED SCALAR SUBQUERY 1", "archive_owner (owner=?)"}, []any{1}},
+		{"first in transit", firstTransit, []string{"(owner=?)"}, []any{1}},
+		{"first that waits", firstWaiting, []string{"archive_waiting (owner=?)"}, []any{1}},
+		{"remove the oldest", removeBefore, []string{"SEARCH archive USING INTEGER PRIMARY KEY (rowid=?)", "LIST SUBQUERY 1",
+			"archive_owner (owner=? AND id<?)"}, []any{1, 2, 3}},
+		{"who is not there any more", unused, []string{"archive_peer_id (owner=?)", "LIST SUBQUERY 1",
+			"COVERING INDEX archive_owner (owner=?)", "CREATE BLOOM FILTER"}, []any{1}},
+		{"remove who is not there", removeUnused, []string{"archive_peer_id (owner=? AND id=?)", "SCALAR SUBQUERY 1",
+			"COVERING INDEX archive_owner (owner=? AND id>?)"}, []any{1, 2, 3}},
 	} {
 		err := d.Read(t.Context(), func(tx *db.ReadTx) error {
 			rows, err := tx.Query("EXPLAIN QUERY PLAN "+c.q, c.args...)

@@ -47,9 +47,16 @@ func (a *Archive) MarkWaiting(tx *db.Tx, owner int64, ids ...ID) error {
 	return mark(tx, "UPDATE archive SET waiting = TRUE WHERE owner = $1 AND id = $2 AND NOT waiting", owner, ids)
 }
 
-// Unmark takes the mark from entries of owner: a device has taken them. Ids without a mark are passed over.
+// Unmark takes the mark from entries of owner: a device has taken them. Those that were only passing are removed. Ids
+// without a mark are passed over.
 func (a *Archive) Unmark(tx *db.Tx, owner int64, ids ...ID) error {
-	return mark(tx, "UPDATE archive SET waiting = FALSE WHERE owner = $1 AND id = $2 AND waiting", owner, ids)
+	if err := mark(tx, "UPDATE archive SET waiting = FALSE WHERE owner = $1 AND id = $2 AND waiting", owner, ids); err != nil {
+		return err
+	}
+	if _, err := tx.Exec("DELETE FROM archive WHERE owner = $1 AND peer < 0 AND NOT waiting", owner); err != nil { // archive_passing
+		return fmt.Errorf("remove what passed %d: %w", owner, err)
+	}
+	return nil
 }
 
 func mark(tx *db.Tx, q string, owner int64, ids []ID) error {
