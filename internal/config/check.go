@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/kith-im/kith/internal/xmpp/jid"
 )
@@ -61,6 +62,15 @@ func complete(c *Config, where func(key string) string) (problems []error) {
 			bad("listen.metrics", "%q can be reached from elsewhere, and profiles are for this machine only; it should look like 127.0.0.1:9464", c.Listen.Metrics)
 		}
 	}
+	if host, _, err := net.SplitHostPort(c.Listen.Components); len(c.Components) > 0 {
+		switch {
+		case err != nil || checkAddress(c.Listen.Components) != nil:
+			bad("listen.components", "%q is no address to listen on; it should look like 127.0.0.1:5347", c.Listen.Components)
+		case !isLoopback(host) && !isPrivate(host):
+			bad("listen.components", "%q may be reached from everywhere, and there is no TLS; it should look like 127.0.0.1:5347", c.Listen.Components)
+		}
+	}
+	c.completeComponents(bad)
 	if err := c.completeURL(); err != nil {
 		bad("web.url", "%v", err)
 	}
@@ -83,11 +93,26 @@ func complete(c *Config, where func(key string) string) (problems []error) {
 		got, min, max int
 	}{
 		{"accounts.iterations", c.Accounts.Iterations, 4096, 10_000_000},
+		{"accounts.client_days", c.Accounts.ClientDays, 0, 36_500},
 		{"limits.sessions", c.Limits.Sessions, 1, 1000},
 		{"limits.stanza", c.Limits.Stanza, 10_000, 4 << 20}, // RFC 6120 §13.12: 10,000 bytes at least
 	} {
 		if n.got < n.min || n.got > n.max {
 			bad(n.key, "%d is out of range; it may be %d to %d", n.got, n.min, n.max)
+		}
+	}
+	for _, l := range []struct {
+		key  string
+		list []string
+	}{
+		{"contact.abuse", c.Contact.Abuse}, {"contact.admin", c.Contact.Admin}, {"contact.feedback", c.Contact.Feedback},
+		{"contact.sales", c.Contact.Sales}, {"contact.security", c.Contact.Security}, {"contact.status", c.Contact.Status},
+		{"contact.support", c.Contact.Support},
+	} {
+		for _, a := range l.list {
+			if u, err := url.Parse(a); err != nil || u.Scheme == "" || u.Opaque == "" && u.Host == "" { // XEP-0157 §3
+				bad(l.key, "%q is no address; it should look like mailto:abuse@example.org, xmpp:juliet@example.org or https://example.org/help", a)
+			}
 		}
 	}
 	if _, ok := levels[c.Log.Level]; !ok {
@@ -97,6 +122,30 @@ func complete(c *Config, where func(key string) string) (problems []error) {
 		bad("log.format", "%q is neither text nor json", c.Log.Format)
 	}
 	return problems
+}
+
+// minSecret is how long a component's secret is at least, in characters.
+const minSecret = 16
+
+// completeComponents checks the components, and brings their domains into their one form.
+func (c *Config) completeComponents(bad func(key, format string, args ...any)) {
+	seen := map[string]bool{c.Domain: true}
+	for i := range c.Components {
+		x := &c.Components[i]
+		j, err := jid.New("", x.Domain, "")
+		if err != nil {
+			bad("components", "%q cannot be a domain; it should look like irc.example.org", x.Domain)
+			continue
+		}
+		x.Domain = j.Domain()
+		switch {
+		case seen[x.Domain]:
+			bad("components", "%q is taken already, by the server or another component", x.Domain)
+		case utf8.RuneCountInString(x.Secret) < minSecret:
+			bad("components", "the secret of %q is shorter than %d characters", x.Domain, minSecret)
+		}
+		seen[x.Domain] = true
+	}
 }
 
 // checkAddress checks an address to listen on.
@@ -147,4 +196,9 @@ func isLoopback(host string) bool {
 	}
 	a, err := netip.ParseAddr(host)
 	return err == nil && a.IsLoopback()
+}
+
+func isPrivate(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsPrivate()
 }

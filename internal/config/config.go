@@ -36,8 +36,20 @@ type Config struct {
 	Listen   Listen   `toml:"listen"`
 	TLS      TLS      `toml:"tls"`
 	Accounts Accounts `toml:"accounts"`
+	Contact  Contact  `toml:"contact"`
 	Limits   Limits   `toml:"limits"`
+	Files    Files    `toml:"files"`
 	Log      Log      `toml:"log"`
+
+	// Programs beside the server that have a domain of their own and connect to listen.components, such as gateways to
+	// other networks and bots (XEP-0114). Each has a table with its domain, which is not the server's, and a secret of 16
+	// characters or more, which the program's own configuration has as well. It can write in the name of every address of
+	// its domain. There are no variables for this.
+	//
+	//	[[components]]
+	//	domain = "irc.example.org"
+	//	secret = "a long secret that nobody guesses"
+	Components []Component `toml:"components"`
 
 	// File is the file that was read, "" if none was there.
 	File string `toml:"-"`
@@ -67,6 +79,10 @@ type Listen struct {
 
 	// Other XMPP apps that begin with TLS at once. "" for none.
 	ClientsTLS string `toml:"clients_tls"`
+
+	// Programs beside the server (see components at the end), without TLS: an address of this machine's loopback or of a
+	// private network, and a port. Without components nothing listens here.
+	Components string `toml:"components"`
 
 	// Numbers about the server for Prometheus (at /metrics), and profiles for go tool pprof (at /debug/pprof/): an address
 	// of this machine's loopback and a port, such as 127.0.0.1:9464. Everybody who may run programs on this machine can
@@ -98,6 +114,41 @@ type Accounts struct {
 	// the password at each such log-in, and whoever gets an app to take a false certificate has it. It is sent over TLS
 	// only, or within this machine; other apps go on as before. Leave it off unless somebody needs it.
 	Plain bool `toml:"plain"`
+
+	// People see which apps have logged in to their account, and when. Here you choose how long the server remembers an
+	// app that is not used any more, in days, 0 for ever; and whether it remembers the network that an app came from last:
+	// of an address like 192.0.2.14 only 192.0.2.0/24.
+	ClientDays     int  `toml:"client_days"`
+	ClientNetworks bool `toml:"client_networks"`
+}
+
+// Contact tells everybody where the people who run the server can be reached: a list of addresses for each purpose, as
+// "mailto:abuse@example.org", "xmpp:juliet@example.org" or "https://example.org/help".
+type Contact struct {
+	// Who misuses the server, or is misused by somebody on it.
+	Abuse []string `toml:"abuse"`
+
+	// Those who run it.
+	Admin []string `toml:"admin"`
+
+	// What people like and do not like.
+	Feedback []string `toml:"feedback"`
+
+	// Everything that has a price.
+	Sales []string `toml:"sales"`
+
+	// Holes in the server's safety.
+	Security []string `toml:"security"`
+
+	// A page that says whether all is well.
+	Status []string `toml:"status"`
+
+	// Help for those who have an account.
+	Support []string `toml:"support"`
+
+	// Publishes the server's name and its version for those who draw maps of the network (XEP-0485). Who does not wish to
+	// be on one leaves it off.
+	ServerInfo bool `toml:"server_info"`
 }
 
 // Limits bounds what one account may take.
@@ -108,6 +159,24 @@ type Limits struct {
 
 	// The longest message that is taken, in bytes, 10000 to 4194304.
 	Stanza int `toml:"stanza"`
+}
+
+// Files bounds what people send each other as pictures and files. They are kept in the data folder.
+type Files struct {
+	// The largest file, in bytes, 1000000 to 10737418240. A proxy in front of the server must let so much through.
+	MaxSize int64 `toml:"max_size"`
+
+	// How much one account may send within 24 hours, in bytes, max_size or more.
+	PerDay int64 `toml:"per_day"`
+
+	// How much of one account is kept at a time, in bytes, max_size or more.
+	PerAccount int64 `toml:"per_account"`
+}
+
+// A Component is a program that may connect.
+type Component struct {
+	Domain string `toml:"domain"`
+	Secret string `toml:"secret"`
 }
 
 // Log is what the server tells while it runs, on its standard error.
@@ -130,9 +199,11 @@ func Defaults(domain string) Config {
 	return Config{
 		Domain:   domain,
 		Data:     "./data",
-		Listen:   Listen{Web: host + ":8080", Clients: host + ":5222", ClientsTLS: host + ":5223"},
-		Accounts: Accounts{Iterations: 10_000},
+		Listen:   Listen{Web: host + ":8080", Clients: host + ":5222", ClientsTLS: host + ":5223", Components: "127.0.0.1:5347"},
+		Accounts: Accounts{Iterations: 10_000, ClientDays: 90, ClientNetworks: true},
 		Limits:   Limits{Sessions: 20, Stanza: 256 << 10},
+		// 100 MiB, and what encryption adds (XEP-0454 §3).
+		Files: Files{MaxSize: 100<<20 + 16, PerDay: 1 << 30, PerAccount: 10 << 30},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

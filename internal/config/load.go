@@ -128,13 +128,13 @@ func (s *source) overlay(c *Config) (problems []error) {
 		switch field.Kind() {
 		case reflect.String:
 			field.SetString(text)
-		case reflect.Int:
-			n, err := strconv.Atoi(text)
+		case reflect.Int, reflect.Int64:
+			n, err := strconv.ParseInt(text, 10, field.Type().Bits())
 			if err != nil {
 				problems = append(problems, fmt.Errorf("%s: %q is not a whole number", variable(key), text))
 				continue
 			}
-			field.SetInt(int64(n))
+			field.SetInt(n)
 		case reflect.Bool:
 			switch text {
 			case "true":
@@ -178,7 +178,7 @@ func (s *source) line(key string) string {
 		n++
 		l = strings.TrimSpace(l)
 		if t, ok := strings.CutPrefix(l, "["); ok {
-			t, _, _ = strings.Cut(t, "]")
+			t, _, _ = strings.Cut(strings.TrimPrefix(t, "["), "]") // of [[lists]] the first is shown
 			table = bareKey(t) + "."
 			if table == key+"." {
 				return fmt.Sprintf("%s:%d", s.file, n)
@@ -201,7 +201,7 @@ func bareKey(s string) string {
 	return strings.NewReplacer(`"`, "", "'", "", " ", "", "\t", "").Replace(s)
 }
 
-// options yields every option of c with its key.
+// options yields every option of c with its key, but not lists of tables.
 func options(c *Config) iter.Seq2[string, reflect.Value] {
 	return func(yield func(string, reflect.Value) bool) {
 		walk("", reflect.ValueOf(c).Elem(), yield)
@@ -212,7 +212,7 @@ func walk(prefix string, v reflect.Value, yield func(string, reflect.Value) bool
 	for f, field := range v.Fields() {
 		key := f.Tag.Get("toml")
 		switch {
-		case key == "-":
+		case key == "-", field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct:
 		case field.Kind() == reflect.Struct:
 			if !walk(prefix+key+".", field, yield) {
 				return false
