@@ -123,6 +123,26 @@ func (s *Service) Items(ctx context.Context, owner int64, node, before string, l
 	return list, more, err
 }
 
+// IDs lists the ids of a node's items, in the order in which they were published.
+func (s *Service) IDs(ctx context.Context, owner int64, node string) (list []string, err error) {
+	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
+		rows, err := tx.Query(`SELECT id FROM item WHERE owner = $1 AND node = $2 ORDER BY place`, owner, node) // item_place
+		if err != nil {
+			return fmt.Errorf("list items: %w", err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id string
+			if err := rows.Scan(&id); err != nil {
+				return fmt.Errorf("list items: %w", err)
+			}
+			list = append(list, id)
+		}
+		return rows.Err()
+	})
+	return list, err
+}
+
 // Lookup returns a node of owner within an act, or ErrNoNode. Its last item may not be at hand.
 func (s *Service) Lookup(tx *db.Tx, owner int64, node string) (Node, error) {
 	const q = `SELECT ` + nodeColumns + ` FROM item_node WHERE owner = $1 AND node = $2`
