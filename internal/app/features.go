@@ -5,12 +5,15 @@ package app
 import (
 	"time"
 
+	"github.com/kith-im/kith/internal/feature/caps"
+	"github.com/kith-im/kith/internal/feature/carbons"
 	"github.com/kith-im/kith/internal/feature/commands"
 	"github.com/kith-im/kith/internal/feature/disco"
 	"github.com/kith-im/kith/internal/feature/entitytime"
 	"github.com/kith-im/kith/internal/feature/invites"
 	"github.com/kith-im/kith/internal/feature/lastactivity"
 	"github.com/kith-im/kith/internal/feature/mam"
+	"github.com/kith-im/kith/internal/feature/pep"
 	"github.com/kith-im/kith/internal/feature/ping"
 	"github.com/kith-im/kith/internal/feature/presence"
 	"github.com/kith-im/kith/internal/feature/register"
@@ -29,8 +32,11 @@ func install(r *router.Router, s *services, o Options, landing func(invite.Token
 	entitytime.Install(r, time.Now)
 	register.Install(r, register.Options{DB: s.db, Accounts: s.accounts, Remove: remove})
 	mam.Install(r, s.archive)
+	carbons.Install(r)
 
 	lastactivity.Install(r, s.contacts, s.seen, time.Now) // its refusals come before those of presence
+
+	capabilities := caps.Install(r, o.Log.With("pkg", "caps"), s.known) // before presence, see there
 	var list *roster.Roster
 	p := presence.Install(r, o.Log.With("pkg", "presence"), s.contacts, s.seen,
 		func(d *router.Device) bool { return list.Interested(d) })
@@ -38,10 +44,16 @@ func install(r *router.Router, s *services, o Options, landing func(invite.Token
 	s.contacts.OnChange(list.Changed)
 	p.Accept(s.signup)
 
+	pubsub := pep.Install(r, pep.Options{DB: s.db, Log: o.Log.With("pkg", "pep"), Items: s.items, Contacts: s.contacts,
+		Caps: capabilities, Known: s.known})
+	s.items.OnChange(pubsub.Changed)
+	s.contacts.OnChange(pubsub.ContactChanged)
+	p.Introduce(pubsub.Probe)
+
 	inv := invites.New(s.signup, s.domain.Domain(), landing)
 	cmds := commands.Install(r,
 		commands.Command{Node: invites.InviteNode, Name: invites.InviteName, May: invites.MayInvite, Run: inv.Invite},
 		commands.Command{Node: invites.CreateNode, Name: invites.CreateName, May: invites.MayCreate, Form: invites.Form(), Run: inv.Create})
 
-	return disco.Install(r, s.domain.Domain(), visibility{s.contacts}, cmds) + roster.StreamFeatures
+	return disco.Install(r, s.domain.Domain(), visibility{s.contacts}, pubsub, nil, cmds) + roster.StreamFeatures
 }

@@ -15,10 +15,12 @@ import (
 	"github.com/kith-im/kith/internal/act/removal"
 	"github.com/kith-im/kith/internal/act/signup"
 	"github.com/kith-im/kith/internal/archive"
+	"github.com/kith-im/kith/internal/capability"
 	"github.com/kith-im/kith/internal/config"
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/invite"
+	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/keyfile"
 	"github.com/kith-im/kith/internal/seen"
 	"github.com/kith-im/kith/internal/sleeper"
@@ -36,6 +38,8 @@ type services struct {
 	sleepers *sleeper.Service
 	invites  *invite.Service
 	seen     *seen.Service
+	items    *item.Service
+	known    *capability.Service
 	signup   *signup.Act
 	removal  *removal.Act
 
@@ -74,7 +78,8 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 		return nil, err
 	}
 	// The accounts come first: rows of the others hang on theirs.
-	err = s.db.Migrate(ctx, account.Schema(), contact.Schema(), invite.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema())
+	err = s.db.Migrate(ctx, account.Schema(), contact.Schema(), invite.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema(),
+		item.Schema(), capability.Schema())
 	if err != nil {
 		return nil, err
 	}
@@ -84,10 +89,13 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	s.sleepers = sleeper.New(s.db, sleeper.Options{Log: log.With("pkg", "sleeper")})
 	s.invites = invite.New(s.db, invite.Options{Keys: s.keys, Log: log.With("pkg", "invite")})
 	s.seen = seen.New(s.db, seen.Options{Log: log.With("pkg", "seen")})
+	s.items = item.New(s.db, item.Options{})
+	s.known = capability.New(s.db, capability.Options{Log: log.With("pkg", "capability")})
 	s.signup = &signup.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
 	s.removal = removal.New(removal.Options{
 		DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Archive: s.archive, Domain: c.Domain,
-		Log: log.With("pkg", "removal"),
+		Clear: []func(*db.Tx, int64) (int, error){s.items.Clear},
+		Log:   log.With("pkg", "removal"),
 	})
 	return s, nil
 }

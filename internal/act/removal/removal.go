@@ -30,8 +30,9 @@ type Options struct {
 	Invites  *invite.Service
 	Contacts *contact.Service
 	Archive  *archive.Archive
-	Domain   string       // of all accounts
-	Log      *slog.Logger // nil: nothing is logged
+	Clear    []func(tx *db.Tx, owner int64) (n int, err error) // each removes some of what else there may be much of; 0: nothing is left
+	Domain   string                                            // of all accounts
+	Log      *slog.Logger                                      // nil: nothing is logged
 }
 
 // Act removes accounts. It may be used by many goroutines.
@@ -104,8 +105,10 @@ func (a *Act) Finish(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := a.DB.Batched(ctx, func(tx *db.Tx) (int, error) { return a.Archive.Clear(tx, id) }); err != nil {
-			return err
+		for _, clear := range append([]func(*db.Tx, int64) (int, error){a.Archive.Clear}, a.Clear...) {
+			if err := a.DB.Batched(ctx, func(tx *db.Tx) (int, error) { return clear(tx, id) }); err != nil {
+				return err
+			}
 		}
 		if err := a.DB.Write(ctx, func(tx *db.Tx) error { return a.Accounts.Erase(tx, id) }); err != nil {
 			return err

@@ -114,7 +114,7 @@ func (p *Presence) arrive(ctx context.Context, t *router.Trip) error {
 	before := d.Available()
 	n, _ := priority(st)
 	d.SetAvailable(&router.Available{Stanza: st, Priority: n})
-	subscribers, err := p.contacts.Subscribers(ctx, t.Owner.ID)
+	subscribers, err := p.subscribers(ctx, t.Owner.ID)
 	if err != nil {
 		return err
 	}
@@ -141,23 +141,36 @@ func (p *Presence) learn(ctx context.Context, t *router.Trip) error {
 			d.Send(a.Stanza.Addressed(other.JID, d.JID))
 		}
 	}
+	blocked, err := p.blocked(ctx, t.Owner.ID)
+	if err != nil {
+		return err
+	}
 	subscriptions, err := p.contacts.Subscriptions(ctx, t.Owner.ID)
 	if err != nil {
 		return err
 	}
+	var more xmlstream.Raw
+	if p.introduce != nil {
+		more = p.introduce(ctx, d)
+	}
 	for _, c := range subscriptions { // RFC 6121 §4.3.1
-		from := t.Account
-		if c.DomainJID() == p.r.Domain {
-			from = d.JID // of our own making, and the answer is for this device only
+		if blocked.Covers(c) {
+			continue // XEP-0191 §3.3: nothing is sent there
 		}
-		t.Route(made(probe, from, c))
+		if c.DomainJID() == p.r.Domain {
+			t.Route(made(probe, d.JID, c).With(more)) // of our own making, and the answer is for this device only
+		} else {
+			t.Route(made(probe, t.Account, c))
+		}
 	}
 	requests, err := p.contacts.Pending(ctx, t.Owner.ID)
 	if err != nil {
 		return err
 	}
 	for _, q := range requests { // RFC 6121 §3.1.3
-		d.Send(request(q, t.Account))
+		if !blocked.Covers(q.From) { // XEP-0191 §3.3
+			d.Send(request(q, t.Account))
+		}
 	}
 	return nil
 }
@@ -181,7 +194,7 @@ func (p *Presence) leave(ctx context.Context, d *router.Device, st *stanza.Stanz
 	if before != nil {
 		p.toOwn(d.JID.Bare(), st)
 		p.note(d.JID.Bare(), st, account)
-		subscribers, err = p.contacts.Subscribers(ctx, account)
+		subscribers, err = p.subscribers(ctx, account)
 	}
 	for _, c := range subscribers {
 		p.r.Route(st.Addressed(d.JID, c))

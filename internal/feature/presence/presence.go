@@ -55,8 +55,14 @@ type Presence struct {
 	interested func(*router.Device) bool
 	directed   router.Slot[map[jid.JID]struct{}] // to whom the device has sent its presence by name
 
-	invitations Invitations // nil: tokens are ignored
+	introduce   func(context.Context, *router.Device) xmlstream.Raw // may be nil
+	invitations Invitations                                         // nil: tokens are ignored
+	blocks      Blocks                                              // nil: nobody is blocked
 }
+
+// Introduce has f say what goes with the questions how contacts on this server are, for the device that asks. It is called
+// before the first device is bound; f is called in turns.
+func (p *Presence) Introduce(f func(context.Context, *router.Device) xmlstream.Raw) { p.introduce = f }
 
 // Install hangs presence into r. interested tells whether a device has asked for the contact list (RFC 6121 §2.2); it is
 // called in turns only.
