@@ -260,6 +260,18 @@ func (s *Service) List(ctx context.Context, after string, limit int) (list []Acc
 	return list, nil
 }
 
+// Count returns how many accounts there are, and how many of them are disabled.
+func (s *Service) Count(ctx context.Context) (all, disabled int, err error) {
+	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
+		const q = `SELECT COUNT(*), COUNT(CASE WHEN disabled THEN 1 END) FROM account WHERE ` + there // seldom asked, so by no index
+		return tx.QueryRow(q).Scan(&all, &disabled)
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("count accounts: %w", err)
+	}
+	return all, disabled, nil
+}
+
 // columns are those that scan reads.
 const columns = `id, name, role, disabled, created_at, password`
 
