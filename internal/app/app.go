@@ -22,6 +22,7 @@ import (
 	"github.com/kith-im/kith/internal/certfile"
 	"github.com/kith-im/kith/internal/config"
 	"github.com/kith-im/kith/internal/control"
+	"github.com/kith-im/kith/internal/feature/csi"
 	"github.com/kith-im/kith/internal/httpd"
 	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/metrics"
@@ -150,7 +151,7 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 		Domain: s.domain, Log: log.With("pkg", "c2s"), DB: s.db, Router: srv.router, Accounts: s.accounts, Sleepers: s.sleepers,
 		Registrar: s.signup, MayRegister: httpd.NewLimiter(registerEvery, registerBurst, time.Now).AllowFrom,
 		TLS: cert.TLSConfig(), ClientCAs: clientCAs, Plain: c.Accounts.Plain, Features: features,
-		Key: s.keys.Derive("resource"), Limits: limits,
+		Key: s.keys.Derive("resource"), Limits: limits, Weigh: csi.Weigh,
 	})
 	srv.bosh = bosh.New(bosh.Options{
 		Domain: s.domain, Log: log.With("pkg", "bosh"), Accept: srv.clients.Accept, Policy: srv.webSocketPolicy(c.Web.URL),

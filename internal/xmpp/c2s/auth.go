@@ -327,6 +327,15 @@ func (c *conn) loggedIn(x *exchange) {
 	c.stream.SetLimits(c.srv.Limits)
 	c.srv.throttle.succeeded(c.stream.RemoteAddr(), x.account.Name)
 	c.srv.count.Logins.Of(x.mechanism, "success").Inc()
+	if x.client.ID != "" { // one without an id is known by its resource, see bind
+		c.visited(account.KeyOf(x.client.ID, ""), x.client)
+	}
+}
+
+// visited notes for the account's owner who has logged in.
+func (c *conn) visited(k account.ClientKey, about account.Client) {
+	c.srv.Accounts.Visited(c.account, account.Visit{Key: k, Client: about, Address: c.stream.RemoteAddr(),
+		Password: c.logIn.Password, At: c.logIn.At})
 }
 
 func offerSASL(c *conn, b *xmlstream.Builder) {

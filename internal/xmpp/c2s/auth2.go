@@ -26,7 +26,13 @@ func offerSASL2(c *conn, b *xmlstream.Builder) {
 	c.offered.offerMechanisms(b, nsSASL2)
 	b.Start(nsSASL2, "inline")
 	b.Start(nsBind2, "bind").Start(nsBind2, "inline") // XEP-0386 §3.1
-	b.Start(nsBind2, "feature").Attr("var", session.NSManagement).End()
+	inline := append([]string{session.NSManagement}, c.srv.Router.Inlines()...)
+	if c.srv.Weigh != nil {
+		inline = append(inline, nsCSI)
+	}
+	for _, name := range inline {
+		b.Start(nsBind2, "feature").Attr("var", name).End()
+	}
 	b.End().End()
 	b.Start(session.NSManagement, "sm").End() // XEP-0198 §9.2
 	b.Start(nsFast, "fast")                   // XEP-0484 §3.1
@@ -240,7 +246,7 @@ func (l *login) bindInline(ctx context.Context) (jid.JID, xmlstream.Raw, error) 
 		tag = t.Text()
 	}
 	full := c.srv.resourceFor(own, l.client.ID, tag)
-	if err := c.bind(ctx, full); err != nil {
+	if err := c.bind(ctx, full, l.bind.Raw()); err != nil {
 		if _, tooMany := errors.AsType[*stanza.Error](err); !tooMany {
 			return jid.JID{}, "", err
 		}
@@ -252,6 +258,11 @@ func (l *login) bindInline(ctx context.Context) (jid.JID, xmlstream.Raw, error) 
 	if n, ok := l.bind.Child(session.NSManagement, "enable"); ok { // XEP-0198 §9.1
 		answer, _ := c.enable(n, true) // which is the first
 		b.Raw(answer)
+	}
+	b.Raw(c.binding.Answer())
+	if _, ok := l.bind.Child(nsCSI, "inactive"); ok && c.srv.Weigh != nil {
+		c.session.SetIdle(true)
+		c.binding.SetIdle(true)
 	}
 	return full, b.End().Build(), nil
 }

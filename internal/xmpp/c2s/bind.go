@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/session"
@@ -37,14 +38,14 @@ func bind(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, er
 	if err != nil {
 		return false, err
 	}
-	full := c.srv.resourceFor(own, "", "")
+	full, chosen := c.srv.resourceFor(own, "", ""), false
 	if r, ok := request.Child(nsBind, "resource"); ok && r.Text() != "" {
 		// What cannot be a resource is replaced by one of ours (RFC 6120 §7.7.2.1).
 		if wanted, err := own.WithResource(r.Text()); err == nil {
-			full = wanted
+			full, chosen = wanted, true
 		}
 	}
-	if err := c.bind(ctx, full); err != nil {
+	if err := c.bind(ctx, full, ""); err != nil {
 		se, ok := errors.AsType[*stanza.Error](err)
 		if !ok {
 			return false, err
@@ -56,6 +57,9 @@ func bind(ctx context.Context, c *conn, el *xmlstream.Element) (restart bool, er
 			return false, &stream.Error{Condition: "policy-violation", Text: "too many attempts to bind"}
 		}
 		return false, nil
+	}
+	if c.client == "" && chosen { // a resource of our making is no more than this session
+		c.visited(account.KeyOf("", full.Resource()), account.Client{})
 	}
 	var b xmlstream.Builder
 	b.Start(nsBind, "bind").Start(nsBind, "jid").Text(full.String()).End().End()
@@ -70,13 +74,17 @@ func (c *conn) writeStanza(st *stanza.Stanza) error {
 	return c.stream.WriteStanzas([]*stanza.Stanza{st})
 }
 
-// bind makes the session and enters it into the directory, where the account is still open to the client. It does not
-// write before begin.
-func (c *conn) bind(ctx context.Context, full jid.JID) error {
+// bind makes the session and enters it into the directory, where the account is still open to the client. request is what
+// the client asked for besides (router.OnBind). The session does not write before begin.
+func (c *conn) bind(ctx context.Context, full jid.JID, request xmlstream.Raw) error {
+	if err := c.stillOpen(ctx); err != nil { // else it would take the place of another session of the client
+		return err
+	}
 	var s *session.Session
 	s = session.New(c.id, full, c.client, c.stream, session.ClientCredit(), func(k *session.Kick) { c.kicker(s)(k) })
 	s.LogIn = c.logIn
-	b, err := c.srv.Router.Bind(ctx, s)
+	s.Weigh(c.srv.Weigh)
+	b, err := c.srv.Router.Bind(ctx, s, request)
 	if err != nil {
 		return err // the stream goes on
 	}
@@ -84,7 +92,7 @@ func (c *conn) bind(ctx context.Context, full jid.JID) error {
 	c.state |= bound
 	c.leave()
 	c.log.Info("session began", "mechanism", c.proof, "bound", sasl.Binds(c.proof))
-	return c.stillOpen(ctx)
+	return c.stillOpen(ctx) // it may have been locked meanwhile
 }
 
 // begin starts the session, now that its client knows that it is bound, or resumed.
@@ -117,6 +125,17 @@ func (s *Server) resourceFor(own jid.JID, client, tag string) jid.JID {
 		panic("c2s: a resource of our own making is none: " + err.Error())
 	}
 	return full
+}
+
+// indicate takes what the client says of whether somebody looks at it (XEP-0352 §4.2).
+func (c *conn) indicate(n xmlstream.Node) error {
+	local := n.Name().Local
+	if c.srv.Weigh == nil || local != "active" && local != "inactive" {
+		return &stream.Error{Condition: "unsupported-stanza-type"}
+	}
+	c.session.SetIdle(local == "inactive")
+	c.binding.SetIdle(local == "inactive")
+	return nil
 }
 
 // manage takes an element of stream management on a bound stream (XEP-0198).

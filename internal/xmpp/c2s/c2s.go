@@ -3,7 +3,7 @@
 // Package c2s lets clients in: listeners for TCP with STARTTLS and for direct TLS (XEP-0368 v1.1.0), the WebSocket
 // endpoint (RFC 7395), registration (register.go), authentication with SASL (RFC 6120 §6) and SASL2 (XEP-0388 v1.0.4)
 // with tokens (XEP-0484 v0.2.0), binding (RFC 6120 §7, XEP-0386 v1.1.0), and then the life of the session, which may go
-// on over another connection (XEP-0198 v1.6.3).
+// on over another connection (XEP-0198 v1.6.3), and whose client says whether somebody looks at it (XEP-0352 v1.0.0).
 //
 // conn.go tells the story of one connection, sleep.go that of a session between two; features.go lists what is offered
 // in which state. Each connection has one goroutine at a time, which reads. What it reads goes into the router; what is
@@ -54,6 +54,8 @@ type Accounts interface {
 	// Upgrade returns nil where the account needs none, and AddKeys stores what came of it.
 	Upgrade(ctx context.Context, name string, h sasl.Hash) (*account.Upgrade, error)
 	AddKeys(tx *db.Tx, id, password int64, u account.Upgrade, salted []byte) error
+	// Visited notes who has logged in, and does not wait for anything.
+	Visited(a account.Account, v account.Visit)
 }
 
 // Options are the parts that a Server is made of.
@@ -75,6 +77,9 @@ type Options struct {
 	// Registrar makes accounts; nil: clients cannot register. MayRegister may be nil: as often as they like.
 	Registrar   Registrar
 	MayRegister RegisterPolicy
+
+	// Weigh says what may wait for a client at which nobody looks; nil: clients cannot say so.
+	Weigh session.Weigher
 
 	Features xmlstream.Raw    // more stream features for who has logged in, such as capabilities
 	Key      [32]byte         // makes stable resources

@@ -174,8 +174,11 @@ func (c *conn) open(ctx context.Context) error {
 // element takes one first-level element of a bound stream.
 func (c *conn) element(el *xmlstream.Element) error {
 	root := el.Root()
-	if root.Name().Space == session.NSManagement {
+	switch root.Name().Space {
+	case session.NSManagement:
 		return c.manage(root)
+	case nsCSI:
+		return c.indicate(root)
 	}
 	st, err := stanza.Parse(el)
 	if errors.Is(err, stanza.ErrNotStanza) {
@@ -280,7 +283,7 @@ func (c *conn) settle() {
 	defer cancel()
 	c.session.Settle(ctx.Done())
 	if c.session.Managed() {
-		c.session.Requested() // the last count
+		c.session.LastCount()
 	}
 	c.session.Drained(ctx.Done())
 }

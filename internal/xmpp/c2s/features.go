@@ -19,6 +19,7 @@ const (
 	nsSASL2   = "urn:xmpp:sasl:2"
 	nsBind2   = "urn:xmpp:bind:0"
 	nsFast    = "urn:xmpp:fast:0"
+	nsCSI     = "urn:xmpp:csi:0"
 )
 
 // state is how far a stream has come.
@@ -88,6 +89,9 @@ func features() []feature {
 			offer: func(c *conn, b *xmlstream.Builder) { // XEP-0198 §3
 				if c.session == nil || !c.session.Managed() { // XEP-0386 §3.2: it may be on already
 					b.Start(session.NSManagement, "sm").End()
+				}
+				if c.srv.Weigh != nil { // XEP-0352 §4.1
+					b.Start(nsCSI, "csi").End()
 				}
 				b.Raw(c.srv.Features)
 			},

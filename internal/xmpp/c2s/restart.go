@@ -29,8 +29,9 @@ type written struct {
 	Read    uint32
 	Written uint32
 	Unacked int           `json:",omitempty"` // of Device.Held, at the head
-	Max     time.Duration // how long it sleeps each time
-	Until   time.Time     // when it ends
+	Wish    time.Duration `json:",omitempty"` // how long its client wants it to sleep at most
+	Since   time.Time     // when it fell asleep
+	Until   time.Time     // when it is asked whether it is to sleep on
 	Device  router.Saved
 }
 
@@ -84,7 +85,7 @@ func (s *Server) WriteDown(ctx context.Context) error {
 // put is the act that writes down a session.
 func (b *berth) put(tx *db.Tx, v session.Saved, d router.Saved) error {
 	w := written{ID: v.ID, JID: v.JID, Client: v.Client, LogIn: v.LogIn, Read: v.Read, Written: v.Written,
-		Unacked: v.Unacked, Max: b.max, Until: b.until, Device: d}
+		Unacked: v.Unacked, Wish: b.wish, Since: b.since, Until: b.until, Device: d}
 	state, err := json.Marshal(w)
 	if err != nil {
 		return err
@@ -116,13 +117,18 @@ func (s *Server) Restore(ctx context.Context) error {
 		return cmp.Or(a.LogIn.At.Compare(b.LogIn.At), cmp.Compare(a.ID, b.ID))
 	})
 	var berths []*berth
+	var lost []sleeping
 	for _, x := range all {
 		b, err := s.restore(ctx, x.Session, x.written)
 		if err != nil {
 			s.forget(ctx, x.Session, x.Read, err)
+			lost = append(lost, x)
 			continue
 		}
 		berths = append(berths, b)
+	}
+	for _, x := range lost {
+		s.Router.Lost(x.JID, x.Device)
 	}
 	s.Router.Restored()
 	for _, b := range berths {
@@ -149,10 +155,14 @@ func (s *Server) forget(ctx context.Context, x sleeper.Session, h uint32, why er
 // restore is Restore for one session. It does not end before rest was called.
 func (s *Server) restore(ctx context.Context, x sleeper.Session, w written) (*berth, error) {
 	v := session.Saved{ID: w.ID, JID: w.JID, Client: w.Client, LogIn: w.LogIn, Key: session.Key(x.Key),
-		Read: w.Read, Written: w.Written, Unacked: w.Unacked}
-	left := min(w.Until.Sub(s.Now()), w.Max) // the clock may have been set back
-	b := &berth{of: &s.berths, key: v.Key, account: x.Account, max: w.Max, until: s.Now().Add(left),
+		Read: w.Read, Written: w.Written, Unacked: w.Unacked, Weigh: s.Weigh}
+	now := s.Now()
+	b := &berth{of: &s.berths, key: v.Key, account: x.Account, wish: w.Wish, since: w.Since, until: w.Until,
 		log: s.Log.With("session", w.ID), conn: new(conn)}
+	if b.since.IsZero() || b.since.After(now) { // an older version wrote it, or the clock was set back
+		b.since = now
+	}
+	b.until = now.Add(min(w.Until.Sub(now), b.mostOf(router.DefaultPatience)))
 	var err error
 	if b.session, b.binding, err = s.Router.Restore(ctx, v, w.Device, b.kick); err != nil {
 		return nil, err

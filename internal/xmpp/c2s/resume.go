@@ -25,13 +25,14 @@ func (c *conn) enable(n xmlstream.Node, inline bool) (xmlstream.Raw, bool) {
 	answer := xmlstream.Elem(session.NSManagement, "enabled")
 	var k session.Key
 	if truth(n.Attr("resume")) { // XEP-0198 §5
-		rest := restTime
+		rest, wish := c.binding.Rest(), time.Duration(0)
 		if s, err := strconv.ParseUint(n.Attr("max"), 10, 32); err == nil && s > 0 {
-			rest = min(rest, time.Duration(s)*time.Second)
+			wish = time.Duration(s) * time.Second
+			rest = min(rest, wish)
 		}
 		id := rand.Text() // 130 bits, and nobody keeps them
 		k = session.KeyOf(id)
-		c.berth = c.srv.berths.add(c, k, rest)
+		c.berth = c.srv.berths.add(c, k, wish)
 		var b xmlstream.Builder
 		b.Start(session.NSManagement, "enabled").Attr("id", id).Attr("resume", "true")
 		answer = b.Attr("max", strconv.Itoa(int(rest/time.Second))).End().Build()

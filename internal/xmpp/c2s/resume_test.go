@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/stream"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
@@ -262,11 +263,11 @@ func TestResumeAtOnce(t *testing.T) {
 // it can still hear how far it came.
 func TestSleepEnds(t *testing.T) {
 	for attrs, rest := range map[string]time.Duration{
-		"":             restTime,
-		`max="0"`:      restTime,
+		"":             router.DefaultPatience,
+		`max="0"`:      router.DefaultPatience,
 		`max="60"`:     time.Minute,
-		`max="100000"`: restTime,
-		`max="long"`:   restTime,
+		`max="100000"`: router.DefaultPatience,
+		`max="long"`:   router.DefaultPatience,
 	} {
 		t.Run(attrs, func(t *testing.T) {
 			perform(t, func(t *testing.T, w *world) {

@@ -14,9 +14,6 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/session"
 )
 
-// restTime is how long a session sleeps before it ends (XEP-0198 §3: the server's max).
-const restTime = 10 * time.Minute
-
 // Sleepers keeps what lets clients resume when the server has been away; *sleeper.Service implements it.
 type Sleepers interface {
 	// Count is how many stanzas of a session of that account are certain; false where nobody knows.
@@ -34,12 +31,13 @@ type berth struct {
 	session *session.Session
 	binding *router.Binding
 	account int64
-	max     time.Duration // how long it sleeps
+	wish    time.Duration // how long its client wants it to sleep at most; 0: it did not say (XEP-0198 §3)
 	log     *slog.Logger
 
 	// Under berths.mu.
 	conn  *conn         // that it is on, or is about to be; nil: it sleeps
-	until time.Time     // when it ends, if it sleeps until then
+	since time.Time     // when it fell asleep
+	until time.Time     // when it is asked whether it is to sleep on, if it sleeps until then
 	timer *time.Timer   // for that; nil while it has a connection
 	freed chan struct{} // closed when conn lets go of it, or it is gone; nil where nobody waits
 	over  bool          // it is ending
@@ -56,8 +54,8 @@ type berths struct {
 }
 
 // add enters a session that c has.
-func (s *berths) add(c *conn, k session.Key, max time.Duration) *berth {
-	b := &berth{of: s, key: k, session: c.session, binding: c.binding, account: c.account.ID, max: max, log: c.log, conn: c}
+func (s *berths) add(c *conn, k session.Key, wish time.Duration) *berth {
+	b := &berth{of: s, key: k, session: c.session, binding: c.binding, account: c.account.ID, wish: wish, log: c.log, conn: c}
 	s.mu.Lock()
 	s.by[k] = b
 	s.mu.Unlock()
@@ -88,14 +86,55 @@ func (b *berth) free() {
 	}
 }
 
-// expire ends a session that has slept for too long.
+// expire asks how long a session may sleep that has slept for some time.
 func (b *berth) expire() {
 	b.of.mu.Lock()
-	early := b.until.After(b.of.srv.Now()) // the timer is one of before
+	over := b.sleptOut()
 	b.of.mu.Unlock()
-	if !early {
-		b.kick(nil)
+	if over {
+		b.binding.Patience(b.decide)
 	}
+}
+
+// sleptOut reports whether the session sleeps, and its time is over; timers and answers may be those of before. berths.mu
+// is held.
+func (b *berth) sleptOut() bool {
+	return b.conn == nil && !b.over && !b.of.stopped && !b.until.After(b.of.srv.Now())
+}
+
+// decide lets the session sleep on, and be asked for again, or ends it. It is called in the account's turn.
+func (b *berth) decide(patience time.Duration) {
+	s := b.of
+	s.mu.Lock()
+	if !b.sleptOut() {
+		s.mu.Unlock()
+		return
+	}
+	now := s.srv.Now()
+	left := b.mostOf(patience) - now.Sub(b.since)
+	if left <= 0 {
+		b.over = true
+		s.ending.Add(1)
+		s.mu.Unlock()
+		go func() { // stop waits for it
+			defer s.ending.Done()
+			b.end()
+		}()
+		return
+	}
+	left = min(left, router.DefaultPatience)
+	b.until = now.Add(left)
+	b.timer = time.AfterFunc(left, b.expire)
+	s.mu.Unlock()
+	b.binding.Dozes()
+}
+
+// mostOf is how long the session may sleep where the server has that much patience.
+func (b *berth) mostOf(patience time.Duration) time.Duration {
+	if b.wish > 0 {
+		return min(patience, b.wish)
+	}
+	return patience
 }
 
 // kick ends the session if it sleeps; else its connection finds out.
@@ -187,7 +226,8 @@ func (c *conn) sleep() bool {
 		return false
 	}
 	b.of.mu.Lock()
-	b.until = c.srv.Now().Add(b.max)
+	b.since = c.srv.Now()
+	b.until = b.since.Add(b.mostOf(router.DefaultPatience))
 	b.of.mu.Unlock()
 	c.log.Info("session sleeps")
 	b.rest()

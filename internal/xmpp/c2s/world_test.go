@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/feature/csi"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/router/routertest"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
@@ -82,6 +83,7 @@ func (w *world) open() {
 		Log:       slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		TLS:       &tls.Config{Certificates: []tls.Certificate{w.certificate}},
 		Registrar: w.signup, MayRegister: func(netip.Addr) bool { return !w.signup.tooFast },
+		Weigh: csi.Weigh,
 	})
 	if err := w.server.Restore(context.Background()); err != nil {
 		w.t.Fatal(err)

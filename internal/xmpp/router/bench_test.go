@@ -72,7 +72,7 @@ func benchmarkMessage(b *testing.B, pairs, ahead int) {
 			b.Fatal(err)
 		}
 		s := session.New(name, jid.MustParse(name+"@"+routertest.Domain+"/a"), "", &counter{came}, session.ClientCredit(), func(*session.Kick) {})
-		binding, err := r.Bind(b.Context(), s)
+		binding, err := r.Bind(b.Context(), s, "")
 		if err != nil {
 			b.Fatal(err)
 		}

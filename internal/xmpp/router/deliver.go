@@ -4,6 +4,7 @@ package router
 
 import (
 	"context"
+	"slices"
 
 	"github.com/kith-im/kith/internal/archive"
 	"github.com/kith-im/kith/internal/db"
@@ -72,12 +73,18 @@ func (t *turn) plan(trip *Trip) error {
 func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
 	m := trip.Stanza
 	recorded := trip.ArchiveID != 0
+	if err := t.relook(ctx, trip); err != nil {
+		t.withdraw(trip, err)
+		return
+	}
 	if recorded && (trip.Waits || trip.Self) {
 		t.pass(trip.ArchiveID)
 	}
 	if recorded && trip.Waits && (trip.held == nil || trip.held != t.drainer) {
 		// It is marked: whoever came since its act began fetches it with all that waits, and so does another device
 		// where the one that was catching up has left.
+		trip.gets = t.fetchers()
+		t.stage(ctx, trip, Copy)
 		t.missed(ctx, trip)
 		t.drainAny(ctx)
 		return
@@ -98,8 +105,8 @@ func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
 	trip.gets = to
 	var get []*Device
 	for _, d := range to {
-		trip.Took[d.JID] = d.State()
 		if recorded && d == trip.held {
+			trip.Took[d.JID] = d.State()
 			continue // it comes in its place
 		}
 		get = append(get, d)
@@ -109,6 +116,9 @@ func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
 			t.share(dl, trip.ArchiveID)
 		}
 		t.give(dl, get)
+		for _, h := range dl.had {
+			trip.Took[h.to] = h.state
+		}
 	}
 	t.stage(ctx, trip, Copy)
 	switch {
@@ -124,6 +134,40 @@ func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
 	}
 }
 
+// relook asks whether a message may still be given to devices.
+func (t *turn) relook(ctx context.Context, trip *Trip) error {
+	for _, f := range t.r.relooks {
+		if err := f(ctx, trip); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withdraw ends the trip of a message that was refused after its commit. What is recorded was acknowledged, and needs
+// nobody to take it.
+func (t *turn) withdraw(trip *Trip, err error) {
+	switch {
+	case trip.ArchiveID == 0:
+		t.refuse(trip, err)
+	default:
+		t.pass(trip.ArchiveID)
+		if trip.Waits {
+			t.post(t.unmarking([]archive.ID{trip.ArchiveID}))
+		}
+	}
+}
+
+// fetchers are the devices that fetch what waits now or when they become available, so that they need no copy of it.
+func (t *turn) fetchers() (list []*Device) {
+	for _, d := range t.devices {
+		if a := d.available.Load(); a == nil || a.Priority >= 0 {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
 // missed runs what comes where no device took the message.
 func (t *turn) missed(ctx context.Context, trip *Trip) {
 	t.stage(ctx, trip, Missed)
@@ -136,7 +180,7 @@ type delivery struct {
 	m    *stanza.Stanza
 	id   archive.ID // 0: not recorded, or marked as waiting
 	self bool
-	had  []jid.JID // who was given it
+	had  []given // who was given it; the turn's goroutine's
 
 	marked bool // its entry is marked as waiting: it was in a queue when the server stopped (restore.go), or is shared
 	missed bool // that was told already
@@ -148,6 +192,12 @@ type delivery struct {
 	settled bool
 }
 
+// given is one device that was given a message.
+type given struct {
+	to    jid.JID
+	state State // in which it was then; Awake until OnHeld was told of it
+}
+
 // give hands the message to devices.
 func (t *turn) give(dl *delivery, to []*Device) {
 	t.mu.Lock()
@@ -157,7 +207,7 @@ func (t *turn) give(dl *delivery, to []*Device) {
 	}
 	t.mu.Unlock()
 	for _, d := range to {
-		dl.had = append(dl.had, d.JID)
+		dl.had = append(dl.had, given{d.JID, d.State()})
 	}
 	for _, d := range to {
 		d.send(dl.m, (*messageFate)(dl))
@@ -200,7 +250,10 @@ func (f *messageFate) Lost() {
 }
 
 // copyFate is that of a copy: nothing depends on it, but it knows of what it is one.
-type copyFate stanza.Stanza
+type copyFate struct {
+	m *stanza.Stanza
+	given
+}
 
 func (*copyFate) Taken() {}
 func (*copyFate) Lost()  {}
@@ -268,12 +321,7 @@ func (t *turn) late(ctx context.Context, dl *delivery) {
 }
 
 func (dl *delivery) hadIt(j jid.JID) bool {
-	for _, h := range dl.had {
-		if h == j {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(dl.had, func(g given) bool { return g.to == j })
 }
 
 // drop settles a delivery that needs nobody to take it any more.

@@ -10,6 +10,7 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/session"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
 // A Device is a bound resource as its account's home knows it, on whatever node its connection is.
@@ -27,6 +28,7 @@ type Device struct {
 	silent    atomic.Bool  // what it was sent is not acknowledged in time
 	spared    atomic.Bool
 	ended     bool // the turn's: Ended was told
+	dozing    bool // the turn's: Dozes was told, and Woke was not
 }
 
 // A Slot is what one feature keeps with each device, as a *T that starts at its zero value. It is made before the
@@ -66,6 +68,15 @@ func (s Slot[T]) Of(d *Device) *T {
 	return v
 }
 
+// Peek is Of for who does not want to keep anything with d: nil where nothing is kept.
+func (s Slot[T]) Peek(d *Device) *T {
+	if len(d.slots) <= s.index {
+		return nil
+	}
+	v, _ := d.slots[s.index].(*T)
+	return v
+}
+
 // Available is a device's last available presence.
 type Available struct {
 	Stanza   *stanza.Stanza // from the full address
@@ -99,15 +110,6 @@ func (d *Device) Spare() { d.spared.Store(true) }
 
 // Spared reports whether the device is to be kept, once.
 func (d *Device) Spared() bool { return d.spared.Swap(false) }
-
-// sleeps notes that the device has no connection any more, since that time, or has one again (the zero Time).
-func (d *Device) sleeps(since time.Time) {
-	if since.IsZero() {
-		d.asleep.Store(0)
-	} else {
-		d.asleep.Store(since.UnixNano())
-	}
-}
 
 // Kick ends the device's session, its stream or its sleep, at once and for good.
 func (d *Device) Kick(condition, text string) {
@@ -167,13 +169,16 @@ type Binding struct {
 	r       *Router
 	session *session.Session
 	home    Node
-	device  *Device // where home is here
+	device  *Device       // where home is here
+	answer  xmlstream.Raw // to what its client asked for besides
+	rest    time.Duration // how long the session may sleep, as it was when it was bound
 }
 
 // Bind enters a session into the directory of devices. A device with the same full address, or with the same
 // client id, is ended (RFC 6120 §7.7.2.2), and where the account has too many devices, the one that has slept longest. It
-// returns stanza.ResourceConstraint where all of them are awake.
-func (r *Router) Bind(ctx context.Context, s *session.Session) (*Binding, error) {
+// returns stanza.ResourceConstraint where all of them are awake. request is the element by which the client asked for it
+// and for more (XEP-0386 §3.2), see OnBind; "" where it bound in another way.
+func (r *Router) Bind(ctx context.Context, s *session.Session, request xmlstream.Raw) (*Binding, error) {
 	b := &Binding{r: r, session: s, home: r.Peers.Home(s.JID.Bare())}
 	done := make(chan error, 1)
 	if b.home != "" {
@@ -181,12 +186,16 @@ func (r *Router) Bind(ctx context.Context, s *session.Session) (*Binding, error)
 		r.local[s.ID] = s
 		r.localMu.Unlock()
 		r.links.send(b.home, &Packet{Kind: PacketBind, Session: s.ID, Device: s.JID, Client: s.Client, LogIn: s.LogIn,
-			Ref: r.links.keepAnswer(func(err error) { done <- err })})
+			Raw: request, Ref: r.links.keepAnswer(boundFunc(func(x bound) {
+				b.bound(x)
+				done <- x.err
+			}))})
 	} else {
 		d := &Device{JID: s.JID, Client: s.Client, LogIn: s.LogIn, port: localPort{s}}
-		r.bind(d, func(err error) {
+		r.bind(d, request, func(x bound) {
 			b.device = d
-			done <- err
+			b.bound(x)
+			done <- x.err
 		})
 	}
 	select {
@@ -195,6 +204,7 @@ func (r *Router) Bind(ctx context.Context, s *session.Session) (*Binding, error)
 			b.forget()
 			return nil, err
 		}
+		s.Watch(b)
 		return b, nil
 	case <-ctx.Done():
 		go func() { // ends when the turn has answered
@@ -206,8 +216,26 @@ func (r *Router) Bind(ctx context.Context, s *session.Session) (*Binding, error)
 	}
 }
 
+// Answer is what the features say to what the session's client asked for when it bound.
+func (b *Binding) Answer() xmlstream.Raw { return b.answer }
+
+// Rest is how long the session may sleep, as things were when it was bound.
+func (b *Binding) Rest() time.Duration { return b.rest }
+
+// bound is what comes of a request to bind.
+type bound struct {
+	answer xmlstream.Raw
+	rest   time.Duration
+	err    error // the rest is meaningless then
+}
+
+// A boundFunc hears of it.
+type boundFunc func(bound)
+
+func (b *Binding) bound(x bound) { b.answer, b.rest = x.answer, x.rest }
+
 // bind posts the job that enters d at its home, here. told is called in the turn.
-func (r *Router) bind(d *Device, told func(error)) {
+func (r *Router) bind(d *Device, request xmlstream.Raw, told boundFunc) {
 	r.postOn(d.JID.Bare(), func(t *turn) *job {
 		return &job{after: func(ctx context.Context, _ error) {
 			for _, old := range t.devices {
@@ -218,7 +246,7 @@ func (r *Router) bind(d *Device, told func(error)) {
 			if len(t.devices) >= r.MaxSessions {
 				old := t.oldestSleeper()
 				if old == nil {
-					told(stanza.ResourceConstraint)
+					told(bound{err: stanza.ResourceConstraint})
 					return
 				}
 				t.replace(ctx, old, "resource-constraint")
@@ -228,7 +256,7 @@ func (r *Router) bind(d *Device, told func(error)) {
 			for _, f := range r.sessions[Bound] {
 				f(ctx, d)
 			}
-			told(nil)
+			told(bound{answer: r.inline(ctx, d, request), rest: r.patienceWith(ctx, d)})
 		}}
 	})
 }
@@ -262,30 +290,6 @@ func (t *turn) end(ctx context.Context, d *Device) {
 	for _, f := range t.r.sessions[Ended] {
 		f(ctx, d)
 	}
-}
-
-// Sleeps notes that the session has no connection any more, and Wakes that it has one again. Nobody sees the difference
-// but who needs room for another device.
-func (b *Binding) Sleeps() { b.state(PacketSleeps) }
-
-// Wakes is the end of Sleeps.
-func (b *Binding) Wakes() { b.state(PacketWakes) }
-
-func (b *Binding) state(k PacketKind) {
-	if b.home != "" {
-		b.r.links.send(b.home, &Packet{Kind: k, Session: b.session.ID, Device: b.session.JID})
-		return
-	}
-	b.r.state(b.device, k)
-}
-
-// state is Binding.state at the home.
-func (r *Router) state(d *Device, k PacketKind) {
-	var since time.Time
-	if k == PacketSleeps {
-		since = r.Now()
-	}
-	d.sleeps(since)
 }
 
 // Enter begins the trip of a stanza that the session read; its From is the session's address.
@@ -347,5 +351,8 @@ func (t *turn) hide(d *Device) {
 	t.setDevices(t.without(d))
 	if t.drainer == d {
 		t.drainer = nil
+	}
+	if t.addressed == d {
+		t.addressed = nil
 	}
 }

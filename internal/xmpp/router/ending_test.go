@@ -43,7 +43,7 @@ func TestEndBeforeStart(t *testing.T) {
 		}
 		st := w.Parse(`<iq to="romeo@kith.example/one-too-many" type="result" id="1"/>`)
 		s := session.New("x", st.To, "", nowhere{}, session.ClientCredit(), func(*session.Kick) {})
-		if _, err := w.Routers[0].Bind(context.Background(), s); err != stanza.ResourceConstraint {
+		if _, err := w.Routers[0].Bind(context.Background(), s, ""); err != stanza.ResourceConstraint {
 			t.Errorf("got %v", err)
 		}
 		f := &fates{}

@@ -10,6 +10,7 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/session"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
 // A Node is one server of a cluster; "" is this one.
@@ -35,23 +36,30 @@ func (alone) Send(Node, Packet) {}
 type PacketKind uint8
 
 const (
-	PacketAck     PacketKind = iota // nothing but Ack
-	PacketBind                      // a session wants to be a device of its account, whose home this is
-	PacketBound                     // the answer to Ref; an error where Condition is set
-	PacketEnter                     // the session read Stanza
-	PacketLeave                     // the session is over: its device is not found any more
-	PacketEnd                       // and its losses were told
-	PacketHop                       // Stanza goes on to an account whose home this is
-	PacketDeliver                   // Stanza is for the session
-	PacketKick                      // the session's stream is to be closed, with Condition
-	PacketSafe                      // the stanza of Ref may be acknowledged
-	PacketThrough                   // the stanza of Ref is through
-	PacketTaken                     // the device took the stanza of Ref
-	PacketLost                      // the device has lost the stanza of Ref
-	PacketSleeps                    // the session has no connection any more
-	PacketWakes                     // it has one again
-	PacketAsk                       // Stanza is a request of the domain's, to an account whose home this is, or its device
-	PacketAnswer                    // and the answer to one
+	PacketAck      PacketKind = iota // nothing but Ack
+	PacketBind                       // a session wants to be a device of its account, whose home this is
+	PacketBound                      // the answer to Ref; an error where Condition is set
+	PacketEnter                      // the session read Stanza
+	PacketLeave                      // the session is over: its device is not found any more
+	PacketEnd                        // and its losses were told
+	PacketHop                        // Stanza goes on to an account whose home this is
+	PacketDeliver                    // Stanza is for the session
+	PacketKick                       // the session's stream is to be closed, with Condition
+	PacketSafe                       // the stanza of Ref may be acknowledged
+	PacketThrough                    // the stanza of Ref is through
+	PacketTaken                      // the device took the stanza of Ref
+	PacketLost                       // the device has lost the stanza of Ref
+	PacketSleeps                     // the session has no connection any more
+	PacketWakes                      // it has one again
+	PacketDozes                      // it has had none for long
+	PacketIdle                       // its client says that nobody looks at it
+	PacketActive                     // that somebody does
+	PacketSilent                     // its client does not acknowledge, among others what Refs are about
+	PacketHeard                      // it does again
+	PacketPatience                   // how long may the session sleep? The answer is to Ref
+	PacketPatient                    // for Wait
+	PacketAsk                        // Stanza is a request of the domain's, to an account whose home this is, or its device
+	PacketAnswer                     // and the answer to one
 )
 
 // A Packet is what one node tells another. Fields that its kind does not name are empty.
@@ -67,7 +75,9 @@ type Packet struct {
 	TransitOwner    int64
 	TransitID       archive.ID // 0: there is none
 	Ref             uint64     // what an answer names; 0: none is wanted
+	Refs            []uint64   // what of the other node's this is about
 	Wait            time.Duration
+	Raw             xmlstream.Raw
 	Condition, Text string
 }
 
@@ -80,7 +90,7 @@ type links struct {
 	mu     sync.Mutex
 	to     map[Node]*link
 	ref    uint64
-	kept   map[uint64]any // *ticket, session.Fate or func(error)
+	kept   map[uint64]any // *ticket, session.Fate, boundFunc or func(time.Duration)
 	remote map[remoteKey]*Device
 	timer  *time.Ticker
 }
@@ -198,10 +208,10 @@ func (ls *links) take(from Node, p Packet) {
 	switch p.Kind {
 	case PacketBind:
 		d := &Device{JID: p.Device, Client: p.Client, LogIn: p.LogIn, port: remotePort{ls, from, p.Session}}
-		r.bind(d, func(err error) {
-			answer := &Packet{Kind: PacketBound, Ref: p.Ref}
-			if err != nil {
-				answer.Condition = r.publicError(err).Condition
+		r.bind(d, p.Raw, func(x bound) {
+			answer := &Packet{Kind: PacketBound, Ref: p.Ref, Raw: x.answer, Wait: x.rest}
+			if x.err != nil {
+				answer.Condition = r.publicError(x.err).Condition
 			} else {
 				ls.mu.Lock()
 				ls.remote[remoteKey{from, p.Session}] = d
@@ -210,12 +220,12 @@ func (ls *links) take(from Node, p Packet) {
 			ls.send(from, answer)
 		})
 	case PacketBound:
-		if f, ok := ls.redeem(p.Ref, true).(func(error)); ok {
+		if f, ok := ls.redeem(p.Ref, true).(boundFunc); ok {
+			x := bound{answer: p.Raw, rest: p.Wait}
 			if p.Condition != "" {
-				f(stanza.ResourceConstraint)
-			} else {
-				f(nil)
+				x.err = stanza.ResourceConstraint
 			}
+			f(x)
 		}
 	case PacketEnter:
 		tk := ls.ticket(from, p.Ref)
@@ -235,9 +245,29 @@ func (ls *links) take(from Node, p Packet) {
 			delete(ls.remote, remoteKey{from, p.Session})
 			ls.mu.Unlock()
 		}
-	case PacketSleeps, PacketWakes:
+	case PacketSleeps, PacketWakes, PacketDozes, PacketIdle, PacketActive, PacketHeard:
 		if d := ls.device(from, p.Session); d != nil {
 			r.state(d, p.Kind)
+		}
+	case PacketSilent:
+		if d := ls.device(from, p.Session); d != nil {
+			var fates []session.Fate
+			for _, ref := range p.Refs {
+				if f, ok := ls.redeem(ref, false).(session.Fate); ok { // else it was taken meanwhile
+					fates = append(fates, f)
+				}
+			}
+			r.silent(d, fates)
+		}
+	case PacketPatience:
+		if d := ls.device(from, p.Session); d != nil {
+			r.howPatient(d, func(wait time.Duration) {
+				ls.send(from, &Packet{Kind: PacketPatient, Ref: p.Ref, Wait: wait})
+			})
+		}
+	case PacketPatient:
+		if f, ok := ls.redeem(p.Ref, true).(func(time.Duration)); ok {
+			f(p.Wait)
 		}
 	case PacketAsk:
 		r.askedBy(from, p.Stanza, p.Wait)

@@ -35,6 +35,7 @@ type Saved struct {
 	Priority int                        `json:",omitempty"` // of that
 	Slots    map[string]json.RawMessage `json:",omitempty"` // what features keep, by NewSavedSlot's name
 	Held     []Held                     `json:",omitempty"` // session.Saved.Items
+	Dozing   bool                       `json:",omitempty"` // see Device.Dozing
 }
 
 // Held is a stanza that the session holds.
@@ -61,7 +62,7 @@ func (b *Binding) Save(v session.Saved, put func(tx *db.Tx, d Saved) error, done
 			if d.ended {
 				return nil, session.ErrEnded
 			}
-			saved.Slots = t.r.saveSlots(d)
+			saved.Slots, saved.Dozing = t.r.saveSlots(d), d.dozing
 			if a := d.available.Load(); a != nil {
 				saved.Presence, saved.Priority = string(a.Stanza.Raw()), a.Priority
 			}
@@ -198,7 +199,9 @@ func (r *Router) Restore(
 		return &job{after: func(context.Context, error) { done <- t.restore(dev, owner.ID, v, d, kick) }}
 	})
 	s := <-done
-	return s, &Binding{r: r, session: s, device: dev}, nil
+	b := &Binding{r: r, session: s, device: dev}
+	s.Watch(b)
+	return s, b, nil
 }
 
 // restore is Restore in the turn.
@@ -211,7 +214,8 @@ func (t *turn) restore(dev *Device, owner int64, v session.Saved, d Saved, kick 
 	}
 	s := session.Restore(v, session.ClientCredit(), kick)
 	dev.turn, dev.port = t, localPort{s}
-	dev.sleeps(t.r.Now())
+	dev.asleep.Store(t.r.Now().UnixNano())
+	dev.dozing = d.Dozing
 	t.setDevices(append(t.devices[:len(t.devices):len(t.devices)], dev))
 	return s
 }
@@ -226,6 +230,31 @@ func (r *Router) Restored() {
 		t.post(&job{after: func(ctx context.Context, _ error) { t.drainAny(ctx) }})
 	}
 }
+
+// Lost tells those who saw a saved device that it is gone: it could not be restored. It is called after the last Restore,
+// when all who are to hear of it are there.
+func (r *Router) Lost(full jid.JID, d Saved) {
+	dev := &Device{JID: full, port: noPort{}}
+	if d.Presence != "" { // whatever it says
+		dev.available.Store(&Available{Stanza: stanza.New(stanza.Presence, "", "", full, jid.JID{}), Priority: d.Priority})
+	}
+	r.restoreSlots(dev, d.Slots)
+	r.postOn(full.Bare(), func(t *turn) *job {
+		dev.turn = t
+		return t.ending(dev)
+	})
+}
+
+// noPort is the way to a device that is not there.
+type noPort struct{}
+
+func (noPort) send(_ *stanza.Stanza, fate session.Fate) {
+	if fate != nil {
+		fate.Lost()
+	}
+}
+func (noPort) kick(*session.Kick)      {}
+func (noPort) abandon() []session.Fate { return nil }
 
 // fateOf is what is to become of a stanza that a device held when the server stopped.
 func (t *turn) fateOf(device jid.JID, st *stanza.Stanza, h Held) session.Fate {
@@ -242,7 +271,7 @@ func (t *turn) fateOf(device jid.JID, st *stanza.Stanza, h Held) session.Fate {
 			dl = &delivery{t: t, m: st, id: h.ID, marked: true, missed: h.Missed, settled: true}
 			t.kept[h.ID], t.fetched[h.ID] = dl, true
 		}
-		dl.had = append(dl.had, device)
+		dl.had = append(dl.had, given{device, Asleep})
 		t.mu.Lock()
 		dl.holders++
 		t.mu.Unlock()

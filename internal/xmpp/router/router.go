@@ -80,6 +80,7 @@ type Router struct {
 	ctx context.Context // of the turns; ends with Close
 
 	screen   [sides][]ScreenFunc
+	relooks  []ScreenFunc
 	messages [sides][stages][]MessageFunc
 	presence [sides][steps][]PresenceFunc
 	sessions [events][]SessionFunc
@@ -87,6 +88,8 @@ type Router struct {
 	features [targets][]string
 	held     []HeldFunc
 	patience []PatienceFunc
+	binds    []BindFunc
+	inlines  []string                 // what OnBind was told
 	slots    []savedSlot              // made so far
 	domains  map[string]DomainHandler // by domain
 	open     map[iqKey]bool           // requests to the server that others than accounts may make
@@ -130,6 +133,10 @@ func New(o Options) *Router {
 
 // OnScreen has f look at every stanza, of all kinds, before anything else; it may refuse it.
 func (r *Router) OnScreen(side Side, f ScreenFunc) { r.screen[side] = append(r.screen[side], f) }
+
+// OnRelook has f look at a message once more when it is about to be given to devices, after it was recorded or when it has
+// waited: what it was screened for may have changed. What f refuses then nobody gets, and nobody hears of it.
+func (r *Router) OnRelook(f ScreenFunc) { r.relooks = append(r.relooks, f) }
 
 // OnMessage has f run in that stage. Within a stage, functions run in the order of their registration, which
 // is the order of the list in package app.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/kith-im/kith/internal/xmpp/session"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 )
 
@@ -56,6 +57,130 @@ func (d *Device) tell(st *stanza.Stanza) {
 	}})
 }
 
+// Sleeps notes that the session has no connection any more, and Wakes that it has one again: one at which somebody looks,
+// until its client says otherwise (XEP-0352 §5.2).
+func (b *Binding) Sleeps() { b.state(PacketSleeps) }
+
+// Wakes is the end of Sleeps.
+func (b *Binding) Wakes() { b.state(PacketWakes) }
+
+// Dozes notes that the session has slept for long, and goes on to sleep.
+func (b *Binding) Dozes() { b.state(PacketDozes) }
+
+// SetIdle notes whether nobody looks at the session's client (XEP-0352 §4.2).
+func (b *Binding) SetIdle(idle bool) {
+	if idle {
+		b.state(PacketIdle)
+	} else {
+		b.state(PacketActive)
+	}
+}
+
+// Heard is the end of Silent; the Binding is its session's Watcher.
+func (b *Binding) Heard() { b.state(PacketHeard) }
+
+func (b *Binding) state(k PacketKind) {
+	if b.home != "" {
+		b.r.links.send(b.home, &Packet{Kind: k, Session: b.session.ID, Device: b.session.JID})
+		return
+	}
+	b.r.state(b.device, k)
+}
+
+// state is Binding.state at the home.
+func (r *Router) state(d *Device, k PacketKind) {
+	switch k {
+	case PacketSleeps:
+		d.asleep.Store(r.Now().UnixNano())
+	case PacketWakes:
+		d.idle.Store(false)
+		d.silent.Store(false)
+		d.asleep.Store(0)
+		d.turn.post(&job{after: func(ctx context.Context, _ error) { d.doze(ctx, false) }})
+	case PacketDozes:
+		d.turn.post(&job{after: func(ctx context.Context, _ error) { d.doze(ctx, d.asleep.Load() != 0) }})
+	case PacketIdle, PacketActive:
+		d.idle.Store(k == PacketIdle)
+	case PacketHeard:
+		d.silent.Store(false)
+	}
+}
+
+// doze notes that the device has slept for long, or that it is awake. It runs in the turn.
+func (d *Device) doze(ctx context.Context, dozing bool) {
+	if d.ended || d.dozing == dozing {
+		return
+	}
+	d.dozing = dozing
+	e := Woke
+	if dozing {
+		e = Dozes
+	}
+	for _, f := range d.turn.r.sessions[e] {
+		f(ctx, d)
+	}
+}
+
+// Dozing reports whether the device has slept for long. It is for the turn of its account.
+func (d *Device) Dozing() bool { return d.dozing }
+
+// Silent notes that the session's client does not acknowledge what it is sent, fates being what that hangs on.
+func (b *Binding) Silent(fates []session.Fate) {
+	if b.home == "" {
+		b.r.silent(b.device, fates)
+		return
+	}
+	p := &Packet{Kind: PacketSilent, Session: b.session.ID, Device: b.session.JID}
+	for _, f := range fates {
+		if f, ok := f.(remoteFate); ok {
+			p.Refs = append(p.Refs, f.ref)
+		}
+	}
+	b.r.links.send(b.home, p)
+}
+
+// silent is Binding.Silent at the home: who was told that the device is awake is told better.
+func (r *Router) silent(d *Device, fates []session.Fate) {
+	d.silent.Store(true)
+	if len(r.held) == 0 {
+		return
+	}
+	d.turn.post(&job{after: func(ctx context.Context, _ error) {
+		for _, f := range fates {
+			st := believed(d, f)
+			if st == nil {
+				continue
+			}
+			for _, f := range r.held {
+				f(ctx, d, st)
+			}
+		}
+	}})
+}
+
+// believed is the message that a fate is of, where it was told to have gone to the device awake; nil otherwise, and from
+// then on.
+func believed(d *Device, f session.Fate) *stanza.Stanza {
+	var g *given
+	var m *stanza.Stanza
+	switch f := f.(type) {
+	case *messageFate:
+		m = f.m
+		for i := range f.had {
+			if f.had[i].to == d.JID {
+				g = &f.had[i]
+			}
+		}
+	case *copyFate:
+		m, g = f.m, &f.given
+	}
+	if g == nil || g.state != Awake {
+		return nil
+	}
+	g.state = Asleep
+	return m
+}
+
 // wakes reports whether what a device is sent beside the messages of trips may be worth waking somebody up.
 func wakes(st *stanza.Stanza) bool {
 	switch st.Kind {
@@ -79,7 +204,26 @@ type PatienceFunc func(ctx context.Context, d *Device) time.Duration
 // client that asked for less gets less (XEP-0198 §3).
 func (r *Router) OnPatience(f PatienceFunc) { r.patience = append(r.patience, f) }
 
-// patienceWith is how long the device's session may sleep.
+// Patience tells f how long the session may sleep. It returns at once; f is called on any goroutine and must not block. It
+// is not called where the session has ended.
+func (b *Binding) Patience(f func(time.Duration)) {
+	if b.home == "" {
+		b.r.howPatient(b.device, f)
+		return
+	}
+	b.r.links.send(b.home, &Packet{Kind: PacketPatience, Session: b.session.ID, Device: b.session.JID,
+		Ref: b.r.links.keepAnswer(f)})
+}
+
+// howPatient is Binding.Patience at the home.
+func (r *Router) howPatient(d *Device, told func(time.Duration)) {
+	d.turn.post(&job{after: func(ctx context.Context, _ error) {
+		if !d.ended {
+			told(r.patienceWith(ctx, d))
+		}
+	}})
+}
+
 func (r *Router) patienceWith(ctx context.Context, d *Device) time.Duration {
 	longest := DefaultPatience
 	for _, f := range r.patience {

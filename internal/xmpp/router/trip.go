@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/kith-im/kith/internal/account"
@@ -57,6 +58,8 @@ type Event uint8
 const (
 	Bound Event = iota // it can be addressed
 	Ended              // it cannot any more
+	Dozes              // it has slept for long, and goes on to sleep
+	Woke               // the end of Dozes: it has a connection again
 	events
 )
 
@@ -117,19 +120,24 @@ func (t *Trip) Copy(d *Device, st *stanza.Stanza) {
 	if t.Took == nil {
 		t.Took = map[jid.JID]State{}
 	}
-	t.Took[d.JID] = d.State()
-	d.send(st, (*copyFate)(t.Stanza))
+	g := given{d.JID, d.State()}
+	t.Took[d.JID] = g.state
+	d.send(st, &copyFate{t.Stanza, g})
 }
 
-// Others lists the devices of the trip's account that neither sent the message nor are given it: those that a copy may go
-// to. It is for the Copy stage.
-func (t *Trip) Others() (list []*Device) {
-	for _, d := range t.r.Devices(t.Account) {
-		if d != t.Device && !slices.Contains(t.gets, d) {
-			list = append(list, d)
+// Gets are the devices that the message itself goes to, as far as they are known by the Copy stage.
+func (t *Trip) Gets() iter.Seq[*Device] { return slices.Values(t.gets) }
+
+// Others are the devices of the trip's account that neither sent the message nor are given it, now or when they fetch what
+// waits: those that a copy may go to. It is for the Copy stage.
+func (t *Trip) Others() iter.Seq[*Device] {
+	return func(yield func(*Device) bool) {
+		for _, d := range t.r.Devices(t.Account) {
+			if d != t.Device && !slices.Contains(t.gets, d) && !yield(d) {
+				return
+			}
 		}
 	}
-	return list
 }
 
 // Peer is the other side's bare address: the recipient Outbound, the sender Inbound.

@@ -35,13 +35,15 @@ type turn struct {
 	taken   takenMark       // how far the account's devices have taken what was recorded
 
 	// Of the turn's goroutine alone.
-	drainer *Device                  // catches up with what waited; what is recorded meanwhile waits with it
-	again   bool                     // somebody wanted to drain meanwhile
-	fetched map[archive.ID]bool      // waiting messages that were sent to a device, and neither taken nor lost yet
-	kept    map[archive.ID]*delivery // of those, what was in queues when the server stopped
-	shared  map[archive.ID]*delivery // waiting messages that others were given while one device catches up
-	queries int                      // running beside the turn
-	queued  []func()
+	drainer *Device // catches up with what waited; what is recorded meanwhile waits with it
+	again   bool    // somebody wanted to drain meanwhile
+	// addressed is a device that waiting messages are for by its full address, while another catches up.
+	addressed *Device
+	fetched   map[archive.ID]bool      // waiting messages that were sent to a device, and neither taken nor lost yet
+	kept      map[archive.ID]*delivery // of those, what was in queues when the server stopped
+	shared    map[archive.ID]*delivery // waiting messages that others were given while one device catches up
+	queries   int                      // running beside the turn
+	queued    []func()
 }
 
 // A write is a part of an act.

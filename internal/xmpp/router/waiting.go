@@ -84,12 +84,9 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 		fate := &pageFate{t: t, d: d, more: len(page) == drainPage}
 		if !fate.more {
 			t.drainer = nil // this is all: what comes now goes straight to its devices
-			if t.again {
-				t.again = false
-				t.drain(d)
-			}
 		}
 		var list []*stanza.Stanza
+		var refused []archive.ID
 		for _, e := range page {
 			fate.end = e.ID
 			if t.fetched[e.ID] {
@@ -104,7 +101,21 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 				t.r.log.ErrorContext(ctx, "stored message", "id", e.ID, "err", err) // it stays, for who looks into it
 				continue
 			}
+			if other := t.device(st.To); other != nil && other != d && other.takes() {
+				t.addressed = other // RFC 6121 §8.5.3.1: it is there, and gets it when d is through
+				continue
+			}
+			if t.reconsider(ctx, e.ID, st) != nil {
+				refused = append(refused, e.ID)
+				continue
+			}
 			list, fate.ids = append(list, st), append(fate.ids, e.ID)
+		}
+		if len(refused) > 0 {
+			t.post(t.unmarking(refused))
+		}
+		if !fate.more {
+			t.drainAgain(d)
 		}
 		switch {
 		case len(list) > 0:
@@ -113,6 +124,48 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 			t.drainNext(d, fate.end)
 		}
 	}})
+}
+
+// drainAgain has somebody look once more for what waits, now that d is through, if there is reason to: who is addressed by
+// what d was not given, or d itself.
+func (t *turn) drainAgain(d *Device) {
+	next := t.addressed
+	switch {
+	case next != nil:
+		t.addressed = nil
+	case t.again:
+		t.again, next = false, d
+	default:
+		return
+	}
+	t.drain(next)
+}
+
+// reconsider asks whether a message that has waited may still be given to devices.
+func (t *turn) reconsider(ctx context.Context, id archive.ID, st *stanza.Stanza) error {
+	if len(t.r.relooks) == 0 {
+		return nil
+	}
+	owner, err := t.r.Accounts.Lookup(ctx, t.addr.Local())
+	if err != nil {
+		return nil // it was screened once
+	}
+	return t.relook(ctx, &Trip{Side: Inbound, Account: t.addr, Owner: owner, Stanza: st, ArchiveID: id, Waits: true, r: t.r})
+}
+
+// unmarking takes the marks from messages that nobody is to get any more.
+func (t *turn) unmarking(ids []archive.ID) *job {
+	return &job{
+		before: func(context.Context) ([]write, error) {
+			owner := t.taken.owner
+			return []write{func(tx *db.Tx) error { return t.r.Store.Unmark(tx, owner, ids...) }}, nil
+		},
+		after: func(ctx context.Context, err error) {
+			if err != nil {
+				t.r.log.ErrorContext(ctx, "note what nobody gets", "err", err) // it is refused again
+			}
+		},
+	}
 }
 
 // fetch sends what waits to d.

@@ -4,6 +4,7 @@ package session
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
@@ -79,10 +80,10 @@ func (s *Session) Managed() bool {
 
 // asks reports whether an <r/> is due, and notes that it goes out. mu is held.
 func (s *Session) asks() bool {
-	if s.asking || len(s.unacked) == 0 || s.asked == s.sent {
+	if s.asking || len(s.unacked) == 0 || s.asked == s.sent || s.idle && !s.urgent && len(s.unacked) <= askIdle {
 		return false
 	}
-	s.asking, s.asked = true, s.sent
+	s.await()
 	return true
 }
 
@@ -100,6 +101,7 @@ func (s *Session) Acknowledged(h uint32) error {
 	}
 	s.asking = false
 	again := !s.ended && len(s.queue) == 0 && s.asks()
+	s.speaks()
 	s.mu.Unlock()
 	tell(taken)
 	if again {
@@ -134,11 +136,46 @@ func tell(taken []item) {
 	}
 }
 
-// Requested answers the peer's <r/> at once with what is safe by now; if that lags behind what was read, one
-// more <a/> follows by itself (XEP-0198 §4).
+// catchUp is how long an answer may wait for what was read to become safe: about as long as a commit takes.
+const catchUp = 20 * time.Millisecond
+
+// Requested answers the peer's <r/> with what is safe (XEP-0198 §4). If that lags behind what was read, the answer waits
+// for a moment, since most often one is enough; if it still lags then, one more <a/> follows by itself.
 func (s *Session) Requested() {
 	s.mu.Lock()
-	s.owesCount = s.in.run != s.in.read
+	then := func() {}
+	switch {
+	case s.in.run == s.in.read:
+		s.owesCount = false
+		then = s.answer()
+	case s.owesCount:
+		then = s.answer() // to the one before
+	case s.moment == nil:
+		s.owesCount = true
+		s.moment = time.AfterFunc(catchUp, s.overMoment)
+	default:
+		s.owesCount = true
+		s.moment.Reset(catchUp)
+	}
+	s.mu.Unlock()
+	then()
+}
+
+// overMoment answers though not all that was read is safe.
+func (s *Session) overMoment() {
+	s.mu.Lock()
+	then := func() {}
+	if s.owesCount {
+		then = s.answer()
+	}
+	s.mu.Unlock()
+	then()
+}
+
+// LastCount tells the peer at once what is safe, asked for or not: the stream is about to end.
+func (s *Session) LastCount() {
+	s.mu.Lock()
+	s.owesCount = false
 	then := s.answer()
 	s.mu.Unlock()
 	then()
@@ -179,6 +216,8 @@ func (s *Session) Accept(size int) *Origin {
 	}
 	s.held++
 	s.heldBytes += size
+	s.heard()
+	s.speaks()
 	o := &Origin{s: s, size: size, flag: s.managed}
 	if o.flag {
 		s.in.read++

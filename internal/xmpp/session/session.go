@@ -35,7 +35,6 @@ const (
 	maxUnackedMem = 16 << 20 // bytes of the same
 	maxBatch      = 64       // stanzas in one write
 	maxBatchBytes = 64 << 10 // bytes in one write, unless a single stanza is longer
-	writeTimeout  = 60 * time.Second
 )
 
 // An AckError says that the peer acknowledged stanzas that it was never sent, or takes back what it acknowledged
@@ -50,11 +49,11 @@ func (e *AckError) Error() string {
 	return fmt.Sprintf("session: %d acknowledged, %d sent", e.H, e.Sent)
 }
 
-// A Stream is what a session writes to. Of Write and WriteStanzas one is called at a time.
+// A Stream is what a session writes to. Of Write and WriteStanzas one is called at a time. They fail where the peer takes
+// nothing for a minute: the session has no clock of its own for that.
 type Stream interface {
 	Write(xmlstream.Raw) error
 	WriteStanzas(list []*stanza.Stanza, extra ...xmlstream.Raw) error
-	SetWriteDeadline(time.Time) error
 	Cut()
 }
 
@@ -72,6 +71,7 @@ type item struct {
 	fate    Fate
 	at      int64 // when it was queued, in ms since 1970; 0 where the session cannot be resumed
 	enables bool  // raw is <enabled/>: what follows it counts
+	weight  Weight
 }
 
 // A Session is one bound device on the node that holds its connection.
@@ -90,9 +90,9 @@ type Session struct {
 	started  bool // its client knows that this stream is the session's
 	flushing bool
 	ended    bool
-	replaced bool        // Abandon was called
-	kicked   func(*Kick) // what ends it; nil once used
-	idle     chan struct{}
+	replaced bool          // Abandon was called
+	kicked   func(*Kick)   // what ends it; nil once used
+	drained  chan struct{} // closed when no flusher runs any more; nil where nobody waits
 
 	// XEP-0198 §4
 	key       Key    // XEP-0198 §5; zero: it cannot be resumed
@@ -104,7 +104,22 @@ type Session struct {
 	asked     uint32 // value of sent when the last <r/> went out
 	asking    bool   // an <r/> is unanswered
 	in        window
-	owesCount bool // an <a/> was sent that lagged behind; one more follows
+	owesCount bool        // an <r/> has no answer yet that has all of what was read before it
+	moment    *time.Timer // for that answer; nil: there was none yet
+	watcher   Watcher     // nil: nobody asks
+	askedAt   time.Time   // when the last <r/> went out
+	alarm     *time.Timer // for its answer; nil: there was none yet
+	watching  bool        // alarm is set
+	silent    bool        // watcher was told that the client does not answer
+
+	// XEP-0352, see idle.go
+	weigh   Weigher // nil: nothing waits; set before the session is bound
+	idle    bool
+	due     bool        // what is queued is to be written although the client is idle
+	urgent  bool        // it has something that is to be acknowledged although the client is idle
+	until   time.Time   // until then nothing waits
+	bell    *time.Timer // for what comes Soon; nil: there was none yet
+	ringing bool        // bell is set
 
 	credit    Credit
 	held      int // of credit
@@ -177,12 +192,18 @@ func (s *Session) add(it item, size int) (then func()) {
 	if s.key != (Key{}) {
 		it.at = time.Now().UnixMilli()
 	}
+	var replaced Fate
+	if s.weigh != nil && (s.idle || st == nil) {
+		replaced = s.hold(&it, size)
+	}
 	s.queue = append(s.queue, it)
 	s.bytes += size
 	full := len(s.queue) > maxQueue || s.bytes > maxQueueBytes ||
 		len(s.unacked) > maxUnacked || s.unackedIn > maxUnackedMem || st == nil && !s.mayRest()
 	s.wake()
 	switch {
+	case !full && replaced != nil:
+		return replaced.Taken // nobody needs it any more
 	case !full:
 		return func() {}
 	case st == nil: // it holds more than what is worth resuming
@@ -217,13 +238,13 @@ func (s *Session) Drained(done <-chan struct{}) {
 		s.mu.Unlock()
 		return
 	}
-	if s.idle == nil {
-		s.idle = make(chan struct{})
+	if s.drained == nil {
+		s.drained = make(chan struct{})
 	}
-	idle := s.idle
+	drained := s.drained
 	s.mu.Unlock()
 	select {
-	case <-idle:
+	case <-drained:
 	case <-done:
 	}
 }

@@ -264,7 +264,9 @@ func TestRequested(t *testing.T) {
 		before.Safe()
 		o[1].Safe()
 		s.Requested()
-		check(t, "a gap", out.take(), []string{"a 0"})
+		check(t, "a gap", out.take(), []string(nil))
+		time.Sleep(catchUp)
+		check(t, "a gap that stays", out.take(), []string{"a 0"})
 		o[0].Safe()
 		check(t, "two of four", out.take(), []string(nil))
 		s.Requested()
@@ -276,6 +278,19 @@ func TestRequested(t *testing.T) {
 		check(t, "asked again", out.take(), []string{"a 4"})
 		s.Accept(1).Safe()
 		check(t, "nobody asked", out.take(), []string(nil))
+
+		// What becomes safe within a moment is answered once.
+		late := s.Accept(1)
+		s.Requested()
+		time.Sleep(catchUp / 2)
+		late.Safe()
+		check(t, "at once", out.take(), []string{"a 6"})
+		time.Sleep(catchUp)
+		check(t, "and not again", out.take(), []string(nil))
+
+		s.Accept(1)
+		s.LastCount()
+		check(t, "the last count", out.take(), []string{"a 6"})
 	})
 }
 

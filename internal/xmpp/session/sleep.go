@@ -57,6 +57,7 @@ func (s *Session) Detach(kick func(*Kick)) bool {
 	st := s.stream
 	s.stream, s.kicked = nil, kick
 	s.started, s.asking, s.owesCount = false, false, false
+	s.idle, s.due, s.urgent, s.silent = false, false, false, false // XEP-0352 §5.2: they are not the next stream's
 	s.room.Broadcast()
 	s.mu.Unlock()
 
@@ -132,10 +133,11 @@ type Saved struct {
 	Client  string
 	LogIn   LogIn
 	Key     Key
-	Read    uint32 // the count of its client's stanzas that are safe
-	Written uint32 // the count of stanzas that were written to it
-	Unacked int    // how many of Items are among these and were not acknowledged
-	Items   []Item // in order
+	Read    uint32  // the count of its client's stanzas that are safe
+	Written uint32  // the count of stanzas that were written to it
+	Unacked int     // how many of Items are among these and were not acknowledged
+	Items   []Item  // in order
+	Weigh   Weigher // as Session.Weigh sets it; not what is written down
 }
 
 // An Item is a stanza that a session holds for its client.
@@ -179,7 +181,7 @@ func (s *Session) Save() (Saved, bool) {
 // Restore returns the session that Save has saved: it sleeps. kick is as for Detach.
 func Restore(v Saved, c Credit, kick func(*Kick)) *Session {
 	s := newSession(v.ID, v.JID, v.Client, c, kick)
-	s.LogIn, s.key = v.LogIn, v.Key
+	s.LogIn, s.key, s.weigh = v.LogIn, v.Key, v.Weigh
 	s.managed, s.counting, s.known = true, true, true
 	s.in.read, s.in.run, s.sent = v.Read, v.Read, v.Written
 	for i, x := range v.Items {
@@ -188,6 +190,9 @@ func Restore(v Saved, c Credit, kick func(*Kick)) *Session {
 			s.unacked = append(s.unacked, it)
 			s.unackedIn += it.stanza.Size()
 		} else {
+			if s.weigh != nil {
+				it.weight = s.weigh(it.stanza)
+			}
 			s.queue = append(s.queue, it)
 			s.bytes += it.stanza.Size()
 		}

@@ -3,15 +3,17 @@
 package session
 
 import (
-	"time"
-
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
+// askEvery is how many stanzas go out before an acknowledgement is asked for although there are more to come; where there
+// are not, it is asked for at once.
+const askEvery = 256
+
 // wake starts the flusher if there is work and none runs. mu is held. End and Detach wait for it.
 func (s *Session) wake() {
-	if s.started && !s.flushing && len(s.queue) > 0 && s.stream != nil {
+	if s.started && !s.flushing && len(s.queue) > 0 && s.stream != nil && (!s.idle || s.due) {
 		s.flushing = true
 		go s.flush(s.stream)
 	}
@@ -22,9 +24,9 @@ func (s *Session) flush(st Stream) {
 	list := make([]*stanza.Stanza, 0, 8)
 	for {
 		s.mu.Lock()
-		if len(s.queue) == 0 || s.ended || s.stream != st {
+		if len(s.queue) == 0 || s.ended || s.stream != st || s.idle && !s.due {
 			if len(s.queue) == 0 {
-				s.queue, s.bytes = nil, 0
+				s.queue, s.bytes, s.due = nil, 0, false
 			}
 			s.flushed()
 			s.mu.Unlock()
@@ -44,7 +46,7 @@ func (s *Session) flush(st Stream) {
 			s.sent += uint32(len(list))
 		}
 		s.counting = s.counting || batch[0].enables
-		if len(s.queue) == 0 && s.asks() {
+		if (len(s.queue) == 0 || s.sent-s.asked >= askEvery) && s.asks() {
 			extra = append(extra, request)
 		}
 		s.mu.Unlock()
@@ -74,9 +76,9 @@ func (s *Session) flush(st Stream) {
 // flushed notes that no flusher runs any more. mu is held.
 func (s *Session) flushed() {
 	s.flushing = false
-	if s.idle != nil {
-		close(s.idle)
-		s.idle = nil
+	if s.drained != nil {
+		close(s.drained)
+		s.drained = nil
 	}
 }
 
@@ -103,9 +105,6 @@ func (s *Session) next(list []*stanza.Stanza) (_ []item, _ []*stanza.Stanza, siz
 }
 
 func write(st Stream, list []*stanza.Stanza, extra []xmlstream.Raw) bool {
-	if err := st.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return false
-	}
 	if len(list) > 0 {
 		return st.WriteStanzas(list, extra...) == nil
 	}

@@ -21,13 +21,19 @@ import (
 
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/archive"
+	"github.com/kith-im/kith/internal/capability"
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/db/dbtest"
+	"github.com/kith-im/kith/internal/feature/caps"
+	"github.com/kith-im/kith/internal/feature/carbons"
+	"github.com/kith-im/kith/internal/feature/csi"
 	"github.com/kith-im/kith/internal/feature/mam"
+	"github.com/kith-im/kith/internal/feature/pep"
 	"github.com/kith-im/kith/internal/feature/ping"
 	"github.com/kith-im/kith/internal/feature/presence"
 	"github.com/kith-im/kith/internal/feature/roster"
+	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/keyfile"
 	"github.com/kith-im/kith/internal/seen"
 	"github.com/kith-im/kith/internal/sleeper"
@@ -49,6 +55,7 @@ type World struct {
 	Contacts *contact.Service
 	Archive  *archive.Archive
 	Sleepers *sleeper.Service
+	Items    *item.Service
 	Routers  []*router.Router
 
 	cancel context.CancelFunc
@@ -91,7 +98,8 @@ func Open(t *testing.T, path string, routers int) *World {
 func open(t *testing.T, path string, routers int, remote *abroad) *World {
 	t.Helper()
 	w := &World{T: t, abroad: remote}
-	w.DB = dbtest.Open(t, path, account.Schema(), contact.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema())
+	w.DB = dbtest.Open(t, path, account.Schema(), contact.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema(),
+		item.Schema(), capability.Schema())
 	keys, err := keyfile.Load(path + ".key")
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +108,8 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 	w.Contacts = contact.New(w.DB, contact.Options{})
 	w.Archive = archive.New(w.DB, time.Now)
 	w.Sleepers = sleeper.New(w.DB, sleeper.Options{})
+	w.Items = item.New(w.DB, item.Options{})
+	known := capability.New(w.DB, capability.Options{})
 	if err := w.Archive.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +128,7 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 			o.Remote = remote
 		}
 		r := router.New(o)
+		capabilities := caps.Install(r, o.Log, known)
 		var list *roster.Roster
 		p := presence.Install(r, o.Log, w.Contacts, seen.New(w.DB, seen.Options{}),
 			func(d *router.Device) bool { return list.Interested(d) })
@@ -127,7 +138,15 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 				list.Changed(c)
 			}
 		})
+		pubsub := pep.Install(r, pep.Options{DB: w.DB, Log: o.Log, Items: w.Items, Contacts: w.Contacts, Caps: capabilities, Known: known})
+		p.Introduce(pubsub.Probe)
+		w.Items.OnChange(func(c item.Change) {
+			if w.home(c.Owner.JID) == i {
+				pubsub.Changed(c)
+			}
+		})
 		mam.Install(r, w.Archive)
+		carbons.Install(r)
 		ping.Install(r)
 		w.Routers = append(w.Routers, r)
 	}
@@ -337,7 +356,8 @@ func (w *World) BindWith(full, client string, c session.Credit) *Device {
 	d := &Device{JID: j, w: w, wire: &wire{}}
 	d.session = session.New(fmt.Sprint("s", w.ids), j, client, d.wire, c, d.kicked)
 	r := w.Routers[(w.home(j.Bare())+1)%len(w.Routers)]
-	if d.binding, err = r.Bind(context.Background(), d.session); err != nil {
+	d.session.Weigh(csi.Weigh)
+	if d.binding, err = r.Bind(context.Background(), d.session, ""); err != nil {
 		w.T.Fatalf("bind %s: %v", full, err)
 	}
 	d.session.Start()
@@ -398,6 +418,15 @@ func (d *Device) Resume(h uint32) bool {
 	d.session.Start()
 	return true
 }
+
+// SetIdle says that nobody looks at the device, or that somebody does (XEP-0352 §4.2).
+func (d *Device) SetIdle(idle bool) {
+	d.session.SetIdle(idle)
+	d.binding.SetIdle(idle)
+}
+
+// Doze has a sleeping device sleep for long.
+func (d *Device) Doze() { d.binding.Dozes() }
 
 // Ack acknowledges stanzas up to the h-th.
 func (d *Device) Ack(h uint32) {
