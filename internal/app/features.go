@@ -5,8 +5,11 @@ package app
 import (
 	"time"
 
+	"github.com/kith-im/kith/internal/config"
+	"github.com/kith-im/kith/internal/feature/blocking"
 	"github.com/kith-im/kith/internal/feature/caps"
 	"github.com/kith-im/kith/internal/feature/carbons"
+	"github.com/kith-im/kith/internal/feature/clients"
 	"github.com/kith-im/kith/internal/feature/commands"
 	"github.com/kith-im/kith/internal/feature/disco"
 	"github.com/kith-im/kith/internal/feature/entitytime"
@@ -17,6 +20,7 @@ import (
 	"github.com/kith-im/kith/internal/feature/ping"
 	"github.com/kith-im/kith/internal/feature/presence"
 	"github.com/kith-im/kith/internal/feature/register"
+	"github.com/kith-im/kith/internal/feature/reporting"
 	"github.com/kith-im/kith/internal/feature/roster"
 	"github.com/kith-im/kith/internal/feature/version"
 	"github.com/kith-im/kith/internal/invite"
@@ -26,12 +30,16 @@ import (
 
 // install hangs every feature into r. The list is the table of contents of the server; within a stage of a message's
 // trip, features run in this order. What it returns belongs into the stream features of who has logged in.
-func install(r *router.Router, s *services, o Options, landing func(invite.Token) string, remove removeFunc) xmlstream.Raw {
+func install(r *router.Router, s *services, c config.Config, o Options, landing func(invite.Token) string, remove removeFunc) xmlstream.Raw {
+	peace := blocking.Install(r, blocking.Options{DB: s.db, Log: o.Log.With("pkg", "blocking"), List: s.blocks,
+		Reports: reporting.Install(r, o.Log.With("pkg", "reporting"), s.archive, s.reports)}) // before all that others send
+	s.blocks.OnChange(peace.Changed)
+
 	ping.Install(r)
 	version.Install(r, "Kith", o.Version)
 	entitytime.Install(r, time.Now)
 	register.Install(r, register.Options{DB: s.db, Accounts: s.accounts, Remove: remove})
-	mam.Install(r, s.archive)
+	mam.Install(r, s.archive, s.contacts)
 	carbons.Install(r)
 
 	lastactivity.Install(r, s.contacts, s.seen, time.Now) // its refusals come before those of presence
@@ -43,6 +51,8 @@ func install(r *router.Router, s *services, o Options, landing func(invite.Token
 	list = roster.Install(r, s.db, o.Log.With("pkg", "roster"), s.contacts, p)
 	s.contacts.OnChange(list.Changed)
 	p.Accept(s.signup)
+	p.Respect(s.blocks)
+	peace.Presence = p
 
 	pubsub := pep.Install(r, pep.Options{DB: s.db, Log: o.Log.With("pkg", "pep"), Items: s.items, Contacts: s.contacts,
 		Caps: capabilities, Known: s.known})
@@ -50,10 +60,13 @@ func install(r *router.Router, s *services, o Options, landing func(invite.Token
 	s.contacts.OnChange(pubsub.ContactChanged)
 	p.Introduce(pubsub.Probe)
 
+	clients.Install(r, clients.Options{DB: s.db, Accounts: s.accounts, Now: time.Now})
 	inv := invites.New(s.signup, s.domain.Domain(), landing)
-	cmds := commands.Install(r,
-		commands.Command{Node: invites.InviteNode, Name: invites.InviteName, May: invites.MayInvite, Run: inv.Invite},
-		commands.Command{Node: invites.CreateNode, Name: invites.CreateName, May: invites.MayCreate, Form: invites.Form(), Run: inv.Create})
+	cmds := commands.Install(r, time.Now, append(administration(r, s, o.Log, remove),
+		commands.Command{Node: invites.InviteNode, Name: invites.InviteName, May: invites.MayInvite, First: commands.Do(inv.Invite)},
+		commands.Command{Node: invites.CreateNode, Name: invites.CreateName, May: invites.MayCreate,
+			First: commands.Ask(invites.Form(), commands.Do(inv.Create))})...)
+	about, lists := aboutServer(r, c, o.Version)
 
-	return disco.Install(r, s.domain.Domain(), visibility{s.contacts}, pubsub, nil, cmds) + roster.StreamFeatures
+	return disco.Install(r, s.domain.Domain(), visibility{s.contacts}, pubsub, about, append(lists, cmds)...) + roster.StreamFeatures
 }

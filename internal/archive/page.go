@@ -31,12 +31,13 @@ type Query struct {
 	Last          bool // the last ones, before Before unless that is 0
 	Index         int  // counts from 0; -1 does not matter
 	Max           int  // entries at most, 0 or more
+	Bytes         int  // of their stanzas: no more entries than make that many, but one; 0 does not matter
 }
 
 // A Result is a page, in the order of the archive.
 type Result struct {
 	Entries  []Kept
-	Complete bool // nothing that was asked for was left out because of Max
+	Complete bool // nothing that was asked for was left out because of Max and Bytes
 	Index    int  // the place of the first entry of the page among all that match
 	Count    int  // of all that match
 }
@@ -247,27 +248,40 @@ func (f *finder) page() (r Result, err error) {
 	if r.Complete = len(list) <= f.Max; !r.Complete {
 		list = list[:f.Max]
 	}
-	if f.Last {
-		slices.Reverse(list)
-	}
-	r.Entries = make([]Kept, 0, len(list))
-	for _, p := range list {
-		if p.Raw == "" {
-			_, raw, err := f.one(p.ID)
-			if err != nil {
-				return r, err
-			}
-			p.Raw = xmlstream.Raw(raw)
-		}
-		r.Entries = append(r.Entries, p.Kept)
-	}
-	if len(list) > 0 {
-		r.Index = list[0].place
+	if err := f.fill(&r, list); err != nil {
+		return r, err
 	}
 	if f.Index >= 0 {
 		r.Index = f.Index // XEP-0059 §2.6: what was asked for
 	}
 	return r, nil
+}
+
+// fill puts the entries of the page into r: list has the first of them first, or the last where the page is the last one.
+func (f *finder) fill(r *Result, list []placed) error {
+	r.Entries = make([]Kept, 0, len(list))
+	size := 0
+	for _, p := range list {
+		if p.Raw == "" {
+			_, raw, err := f.one(p.ID)
+			if err != nil {
+				return err
+			}
+			p.Raw = xmlstream.Raw(raw)
+		}
+		if size += len(p.Raw); f.Bytes != 0 && size > f.Bytes && len(r.Entries) > 0 {
+			r.Complete = false
+			break
+		}
+		if len(r.Entries) == 0 || f.Last {
+			r.Index = p.place
+		}
+		r.Entries = append(r.Entries, p.Kept)
+	}
+	if f.Last {
+		slices.Reverse(r.Entries)
+	}
+	return nil
 }
 
 // tail returns the entries with the peer that are not indexed yet, with their places among themselves, and has the
@@ -335,6 +349,7 @@ func (f *finder) collect(tail []placed, base int64) (list []placed, err error) {
 		return nil, err
 	}
 	defer rows.Close()
+	size := 0
 	for rows.Next() {
 		var id, n int64
 		var raw string
@@ -342,6 +357,9 @@ func (f *finder) collect(tail []placed, base int64) (list []placed, err error) {
 			return nil, err
 		}
 		add(placed{Kept{ID(id), xmlstream.Raw(raw)}, int(n - base)})
+		if size += len(raw); f.Bytes != 0 && size > f.Bytes && len(list) > 1 {
+			break // the page is full
+		}
 	}
 	if !f.Last {
 		for _, p := range tail {
@@ -464,15 +482,14 @@ func (f *finder) cut(list []ID) (r Result, err error) {
 			end = begin + f.Max
 		}
 	}
-	r.Index = begin
-	for _, id := range list[begin:end] {
-		_, raw, err := f.one(id)
-		if err != nil {
-			return r, err
-		}
-		r.Entries = append(r.Entries, Kept{id, xmlstream.Raw(raw)})
+	page := make([]placed, 0, end-begin)
+	for i := begin; i < end; i++ {
+		page = append(page, placed{Kept{ID: list[i]}, i})
 	}
-	return r, nil
+	if f.Last {
+		slices.Reverse(page)
+	}
+	return r, f.fill(&r, page)
 }
 
 // parse reads a stanza that is kept; it has passed all limits.

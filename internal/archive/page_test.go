@@ -68,7 +68,22 @@ func find(all []message, q archive.Query) (archive.Result, error) {
 	if !r.Complete && q.Last {
 		page = page[len(page)-q.Max:]
 	}
-	for _, m := range page[:min(len(page), q.Max)] {
+	page = page[:min(len(page), q.Max)]
+	size := 0
+	for i := range page {
+		if q.Last {
+			i = len(page) - 1 - i
+		}
+		if size += len(page[i].raw()); q.Bytes != 0 && size > q.Bytes && len(page) > 1 {
+			if r.Complete = false; q.Last {
+				page = page[min(i+1, len(page)-1):]
+			} else {
+				page = page[:max(i, 1)]
+			}
+			break
+		}
+	}
+	for _, m := range page {
 		r.Entries = append(r.Entries, archive.Kept{ID: m.id, Raw: m.raw()})
 	}
 	if len(r.Entries) > 0 {
@@ -180,6 +195,9 @@ func question(pick *rand.Rand, all []message, peers []jid.JID, vocabulary []stri
 	}
 	at := func() time.Time { return id().Time().Add(time.Duration(pick.IntN(3)-1) * time.Millisecond) }
 	q := archive.All(romeo, pick.IntN(12))
+	if maybe(4) {
+		q.Bytes = 1 + pick.IntN(1000)
+	}
 	if maybe(2) {
 		if q.With = peers[pick.IntN(len(peers))]; maybe(3) {
 			q.With = q.With.Bare()
@@ -288,7 +306,7 @@ func BenchmarkPage(b *testing.B) {
 		{"next", func(q *archive.Query, i int) { q.After = ids[i*7919%(size-100)] }},
 		{"last", func(q *archive.Query, i int) { q.Last = true }},
 		{"with", func(q *archive.Query, i int) { q.With, q.After = juliets, ids[i*7919%(size-1000)] }},
-		{"start", func(q *archive.Query, i int) { q.Start = ids[i*7919%(size-100)].Time() }},
+		{"start", func(q *archive.Query, i int) { q.Start = ids[i*7919%(size-5000)].Time() }},
 		{"index", func(q *archive.Query, i int) { q.Index = i * 7919 % (size - 100) }},
 		{"text", func(q *archive.Query, i int) { q.AnyText, q.Text = false, "word"+fmt.Sprint(i%100) }},
 	} {

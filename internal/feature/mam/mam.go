@@ -1,118 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package mam records messages in the archives of those who sent and received them (XEP-0313 v1.1.3 §3), and gives
-// each its id (XEP-0359 v0.7.0). What no device could take is marked as waiting in the same act (XEP-0160 v1.0.1).
+// Package mam keeps messages in the archives of those who sent and received them, and lets their owners read them again
+// (XEP-0313 v1.1.3). Each has its id (XEP-0359 v0.7.0). What no device could take is marked as waiting in the act that
+// records it (XEP-0160 v1.0.1).
 //
-// It decides what is kept (keep), takes forged ids and times out of what passes, and gives the record to the trip;
-// the router sees to it that the message goes on, and that what waits is delivered.
+// What is kept is decided in keep.go, by what the message is (XEP-0334 v1.0.0), and in prefs.go, by what the owner wants
+// (XEP-0441 v0.2.0); record.go takes forged ids and times out of what passes, and gives the record to the trip. The router
+// sees to it that the message goes on, and that what waits is delivered. A message that its author takes back leaves a
+// tombstone (XEP-0424 v0.4.2).
+//
+// Who reads (query.go) asks by a form (form.go) and in pages (XEP-0059 v1.0), also for words (XEP-0431 v0.2.0). The results
+// go straight into the queue of the device that asked, as forwarded messages (XEP-0297 v1.0): no feature sees them, and
+// what the device does not take is lost, as it can ask again.
 package mam
 
 import (
 	"context"
 
 	"github.com/kith-im/kith/internal/archive"
+	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/xmpp/jid"
-	"github.com/kith-im/kith/internal/xmpp/payload/hints"
+	"github.com/kith-im/kith/internal/xmpp/payload/forward"
+	"github.com/kith-im/kith/internal/xmpp/payload/rsm"
 	"github.com/kith-im/kith/internal/xmpp/payload/stanzaid"
 	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
-	"github.com/kith-im/kith/internal/xmpp/xmlstream"
+)
+
+// Namespaces.
+const (
+	ns         = "urn:xmpp:mam:2"
+	nsFulltext = "urn:xmpp:fulltext:0"
+	nsRetract  = "urn:xmpp:message-retract:1"
 )
 
 // Store is where records go; *archive.Archive implements it.
 type Store interface {
-	NextID(tx *db.Tx, owner int64) (archive.ID, error)
 	Append(tx *db.Tx, e archive.Entry) (archive.ID, error)
+	Find(ctx context.Context, q archive.Query) (archive.Result, error)
+	Ends(ctx context.Context, owner int64) (begin, end archive.ID, err error)
+	Policy(ctx context.Context, owner int64) (archive.Policy, error)
+	SetPolicy(tx *db.Tx, owner int64, p archive.Policy) error
+	Retracted(ctx context.Context, owner int64, peer jid.JID, sent bool, st *stanza.Stanza) (*archive.Retraction, error)
+	Retract(tx *db.Tx, r *archive.Retraction, id archive.ID) error
 }
 
-type recorder struct {
-	store  Store
-	domain jid.JID
+// Contacts tells who is on somebody's list; *contact.Service implements it.
+type Contacts interface {
+	Get(ctx context.Context, owner int64, address jid.JID) (contact.Item, error)
 }
 
-// Install hangs recording into r.
-func Install(r *router.Router, store Store) {
-	m := &recorder{store, r.Domain}
-	r.Advertise(router.Self, "urn:xmpp:sid:0") // XEP-0359 §5
-	r.Advertise(router.Server, "msgoffline")   // XEP-0160 §4
+type mam struct {
+	db       *db.DB
+	store    Store
+	contacts Contacts
+	domain   jid.JID
+}
+
+// Install hangs the archives into r.
+func Install(r *router.Router, store Store, contacts Contacts) {
+	m := &mam{r.DB, store, contacts, r.Domain}
+	r.Advertise(router.Server, "msgoffline") // XEP-0160 §4
+	r.Advertise(router.Self,
+		stanzaid.NS,        // XEP-0359 §5
+		ns, ns+"#extended", // XEP-0313 §7
+		ns+"#groupchat-field",             // XEP-0313 §7: it is understood, and there are none
+		rsm.NS,                            // XEP-0059 §4
+		nsFulltext,                        // XEP-0431 §2.1
+		forward.NS,                        // XEP-0297 §4
+		nsRetract, nsRetract+"#tombstone") // XEP-0424 §2, §4
 	r.OnMessage(router.Outbound, router.Amend, m.strip)
 	r.OnMessage(router.Inbound, router.Amend, m.strip)
 	r.OnMessage(router.Outbound, router.Record, m.record)
 	r.OnMessage(router.Inbound, router.Record, m.record)
-}
-
-// strip takes out what only we may say: ids of the account at hand, which the sender made up (XEP-0359 §3), and
-// times at which we are said to have kept the message (XEP-0203 §5).
-func (m *recorder) strip(_ context.Context, t *router.Trip) error {
-	forgedID := stanzaid.Forged(t.Account)
-	ours := t.Side == router.Outbound
-	t.Stanza = t.Stanza.Without(func(n xmlstream.Node) bool {
-		return forgedID(n) || ours && n.Is("urn:xmpp:delay", "delay") &&
-			(n.Attr("from") == m.domain.String() || n.Attr("from") == t.Account.String())
-	})
-	return nil
-}
-
-// record keeps the message for the account at hand.
-func (m *recorder) record(_ context.Context, t *router.Trip) error {
-	if !keep(t.Stanza) {
-		return nil
-	}
-	st := t.Stanza
-	e := archive.Entry{
-		Owner:   t.Owner.ID,
-		Peer:    t.Peer(),
-		Sent:    t.Side == router.Outbound || t.Self,
-		Waiting: t.Waits,
-		Raw:     st.Raw(), // without an id, which is the row's
-	}
-	t.Write(func(tx *db.Tx) (err error) {
-		if t.ArchiveID, err = m.store.Append(tx, e); err != nil {
-			return err
-		}
-		if t.Side == router.Inbound { // XEP-0359 §3: the recipient's devices see it, and nobody else
-			t.Stanza = st.With(stanzaid.New(t.Account, t.ArchiveID.String()))
-		}
-		return nil
-	})
-	return nil
-}
-
-// keep decides what is recorded: whatever a person would miss, and no more (XEP-0313 §6.1.1 leaves it to us).
-func keep(m *stanza.Stanza) bool {
-	switch m.Type {
-	case "error", "headline", "groupchat":
-		return false
-	}
-	switch {
-	case hints.NoStore(m): // XEP-0334 §4.2
-		return false
-	case hints.Store(m): // XEP-0334 §4.4
-		return true
-	}
-	for n := range m.Children() {
-		name := n.Name()
-		switch name.Space {
-		case xmlstream.NSClient:
-			if name.Local == "body" || name.Local == "subject" {
-				return true
-			}
-		case "urn:xmpp:receipts": // XEP-0184: what was delivered, not that it is asked for
-			if name.Local == "received" {
-				return true
-			}
-		case "urn:xmpp:chat-markers:0": // XEP-0333
-			if name.Local != "markable" {
-				return true
-			}
-		case "urn:xmpp:eme:0", "eu.siacs.conversations.axolotl", "urn:xmpp:omemo:2", // XEP-0380, XEP-0384
-			"jabber:x:conference", "http://jabber.org/protocol/muc#user", // XEP-0249, XEP-0045 §7.8.2
-			"urn:xmpp:jingle-message:0",  // XEP-0353
-			"urn:xmpp:reactions:0",       // XEP-0444
-			"urn:xmpp:message-retract:1": // XEP-0424
-			return true
-		}
-	}
-	return false
+	// XEP-0313 §8.1: only the owner. Others get service-unavailable, as from an account that does not exist.
+	r.HandleIQ(router.Self, "get", ns, "query", m.form)
+	r.HandleQuery(router.Self, "set", ns, "query", m.query)
+	r.HandleQuery(router.Self, "get", ns, "metadata", m.metadata)
+	r.HandleIQ(router.Self, "get", ns, "prefs", m.prefs)
+	r.HandleIQ(router.Self, "set", ns, "prefs", m.setPrefs)
 }

@@ -62,7 +62,7 @@ func benchmarkMessage(b *testing.B, pairs, ahead int) {
 	accounts := account.New(d, account.Options{Domain: routertest.Domain, Keys: keys, Iterations: 1})
 	store := archive.New(d, time.Now)
 	r := router.New(router.Options{Domain: jid.MustParse(routertest.Domain), Log: slog.New(slog.DiscardHandler), DB: d, Store: store, Accounts: accounts})
-	mam.Install(r, store)
+	mam.Install(r, store, nil) // nobody has a policy that asks for contacts
 	bind := func(name string, came func(int)) (*session.Session, *router.Binding) {
 		p, err := accounts.Password(name, "correct horse battery")
 		if err != nil {

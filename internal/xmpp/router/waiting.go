@@ -214,7 +214,11 @@ func (t *turn) waitingStanza(e archive.Entry) (*stanza.Stanza, error) {
 	if err != nil {
 		return nil, err
 	}
-	return st.With(stanzaid.New(t.addr, e.ID.String()), delay.New(t.r.Domain, e.ID.Time(), "")), nil
+	late := delay.New(t.r.Domain, e.ID.Time(), "")
+	if e.Passing { // it is in no archive (XEP-0313 §3.5)
+		return st.With(late), nil
+	}
+	return st.With(stanzaid.New(t.addr, e.ID.String()), late), nil
 }
 
 // stored are the limits of what was accepted once: none that it could pass.

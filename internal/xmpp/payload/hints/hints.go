@@ -9,9 +9,11 @@ import "github.com/kith-im/kith/internal/xmpp/stanza"
 // NS is the namespace of the hints.
 const NS = "urn:xmpp:hints"
 
-// NoStore reports whether s should not be put into an archive: it has <no-store/> or <no-permanent-store/>
-// (XEP-0334 §4.1, §4.2).
-func NoStore(s *stanza.Stanza) bool { return has(s, "no-store") || has(s, "no-permanent-store") }
+// NoStore reports whether s should not be kept at all (XEP-0334 §4.2).
+func NoStore(s *stanza.Stanza) bool { return has(s, "no-store") }
+
+// NoPermanentStore reports whether s should not be put into an archive; it may wait for who is away (XEP-0334 §3.3, §4.1).
+func NoPermanentStore(s *stanza.Stanza) bool { return has(s, "no-permanent-store") }
 
 // Store reports whether s should be put into an archive although it may have no body (XEP-0334 §4.4).
 func Store(s *stanza.Stanza) bool { return has(s, "store") }

@@ -13,6 +13,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,7 @@ import (
 	"github.com/kith-im/kith/internal/feature/roster"
 	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/keyfile"
+	registrations "github.com/kith-im/kith/internal/push"
 	"github.com/kith-im/kith/internal/seen"
 	"github.com/kith-im/kith/internal/sleeper"
 	"github.com/kith-im/kith/internal/xmpp/jid"
@@ -56,7 +58,11 @@ type World struct {
 	Archive  *archive.Archive
 	Sleepers *sleeper.Service
 	Items    *item.Service
+	Push     *registrations.Service
 	Routers  []*router.Router
+
+	// Web answers as the push services of browsers, on any goroutine; nil: there are none.
+	Web func(*http.Request) (*http.Response, error)
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -99,7 +105,7 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 	t.Helper()
 	w := &World{T: t, abroad: remote}
 	w.DB = dbtest.Open(t, path, account.Schema(), contact.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema(),
-		item.Schema(), capability.Schema())
+		item.Schema(), capability.Schema(), registrations.Schema())
 	keys, err := keyfile.Load(path + ".key")
 	if err != nil {
 		t.Fatal(err)
@@ -110,6 +116,10 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 	w.Sleepers = sleeper.New(w.DB, sleeper.Options{})
 	w.Items = item.New(w.DB, item.Options{})
 	known := capability.New(w.DB, capability.Options{})
+	w.Push = registrations.New(w.DB, registrations.Options{})
+	if err := w.Push.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := w.Archive.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -145,14 +155,18 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 				pubsub.Changed(c)
 			}
 		})
-		mam.Install(r, w.Archive)
+		mam.Install(r, w.Archive, w.Contacts)
 		carbons.Install(r)
+		if err := w.installPush(ctx, r, i, keys); err != nil {
+			t.Fatal(err)
+		}
 		ping.Install(r)
 		w.Routers = append(w.Routers, r)
 	}
 	for _, r := range w.Routers {
 		w.wg.Go(func() { r.Run(ctx) })
 	}
+	w.wg.Go(func() { w.Push.Run(ctx) })
 	for _, r := range w.Routers {
 		if err := r.Start(ctx); err != nil {
 			t.Fatal(err)
