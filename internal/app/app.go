@@ -134,7 +134,7 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	})
 	srv.traffic = &traffic{}
 	srv.traffic.install(srv.router)
-	features := install(srv.router, s, o, landing(c), srv.remove)
+	features := install(srv.router, s, c, o, landing(c), srv.remove)
 	s.accounts.OnChange(srv.accountChanged)
 
 	cert, err := certificate(c, log)

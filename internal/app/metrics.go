@@ -55,6 +55,7 @@ func (s *server) measure(version string) *metrics.Registry {
 	})
 
 	r.Counter("kith_invite_redeemed_total", "Uses of invitations.", s.invites.Redeemed())
+	r.Vec("kith_report_made_total", "Reports of people to the admins, by reason: spam, abuse or other.", s.reports.Made(), "reason")
 
 	web := s.http.Counters()
 	r.Vec("kith_httpd_requests_total", "Requests of HTTP that were answered, by route and by class of status; cut is an "+

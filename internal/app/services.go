@@ -15,6 +15,7 @@ import (
 	"github.com/kith-im/kith/internal/act/removal"
 	"github.com/kith-im/kith/internal/act/signup"
 	"github.com/kith-im/kith/internal/archive"
+	"github.com/kith-im/kith/internal/blocklist"
 	"github.com/kith-im/kith/internal/capability"
 	"github.com/kith-im/kith/internal/config"
 	"github.com/kith-im/kith/internal/contact"
@@ -22,6 +23,7 @@ import (
 	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/keyfile"
+	"github.com/kith-im/kith/internal/report"
 	"github.com/kith-im/kith/internal/seen"
 	"github.com/kith-im/kith/internal/sleeper"
 	"github.com/kith-im/kith/internal/xmpp/jid"
@@ -40,6 +42,8 @@ type services struct {
 	seen     *seen.Service
 	items    *item.Service
 	known    *capability.Service
+	blocks   *blocklist.Service
+	reports  *report.Service
 	signup   *signup.Act
 	removal  *removal.Act
 
@@ -79,11 +83,12 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	}
 	// The accounts come first: rows of the others hang on theirs.
 	err = s.db.Migrate(ctx, account.Schema(), contact.Schema(), invite.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema(),
-		item.Schema(), capability.Schema())
+		item.Schema(), capability.Schema(), blocklist.Schema(), report.Schema())
 	if err != nil {
 		return nil, err
 	}
-	s.accounts = account.New(s.db, account.Options{Domain: c.Domain, Keys: s.keys, Iterations: c.Accounts.Iterations})
+	s.accounts = account.New(s.db, account.Options{Domain: c.Domain, Keys: s.keys, Iterations: c.Accounts.Iterations,
+		NoAddresses: !c.Accounts.ClientNetworks, ClientsFor: time.Duration(c.Accounts.ClientDays) * 24 * time.Hour, Log: log})
 	s.contacts = contact.New(s.db, contact.Options{})
 	s.archive = archive.New(s.db, time.Now)
 	s.sleepers = sleeper.New(s.db, sleeper.Options{Log: log.With("pkg", "sleeper")})
@@ -91,10 +96,12 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	s.seen = seen.New(s.db, seen.Options{Log: log.With("pkg", "seen")})
 	s.items = item.New(s.db, item.Options{})
 	s.known = capability.New(s.db, capability.Options{Log: log.With("pkg", "capability")})
+	s.blocks = blocklist.New(s.db)
+	s.reports = report.New(s.db, report.Options{})
 	s.signup = &signup.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
 	s.removal = removal.New(removal.Options{
 		DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Archive: s.archive, Domain: c.Domain,
-		Clear: []func(*db.Tx, int64) (int, error){s.items.Clear},
+		Clear: []func(*db.Tx, int64) (int, error){s.items.Clear, s.blocks.Clear},
 		Log:   log.With("pkg", "removal"),
 	})
 	return s, nil

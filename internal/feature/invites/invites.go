@@ -59,7 +59,7 @@ func MayInvite(a account.Account) bool { return a.Role != account.Limited }
 // MayCreate reports whether an account may invite people for an account under a name.
 func MayCreate(a account.Account) bool { return a.Role == account.Admin }
 
-// Invite makes an invitation by who asks (XEP-0401 §5.1).
+// Invite makes an invitation by who asks (XEP-0401 §5.1). It returns what the result holds.
 func (i *Invites) Invite(ctx context.Context, q *router.Request, _ form.Values) (xmlstream.Raw, error) {
 	inv, token, err := i.make(ctx, q, invite.Request{Kind: invite.Contact})
 	if err != nil {

@@ -22,10 +22,12 @@ import (
 
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/archive"
+	"github.com/kith-im/kith/internal/blocklist"
 	"github.com/kith-im/kith/internal/capability"
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/db/dbtest"
+	"github.com/kith-im/kith/internal/feature/blocking"
 	"github.com/kith-im/kith/internal/feature/caps"
 	"github.com/kith-im/kith/internal/feature/carbons"
 	"github.com/kith-im/kith/internal/feature/csi"
@@ -33,10 +35,12 @@ import (
 	"github.com/kith-im/kith/internal/feature/pep"
 	"github.com/kith-im/kith/internal/feature/ping"
 	"github.com/kith-im/kith/internal/feature/presence"
+	"github.com/kith-im/kith/internal/feature/reporting"
 	"github.com/kith-im/kith/internal/feature/roster"
 	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/keyfile"
 	registrations "github.com/kith-im/kith/internal/push"
+	"github.com/kith-im/kith/internal/report"
 	"github.com/kith-im/kith/internal/seen"
 	"github.com/kith-im/kith/internal/sleeper"
 	"github.com/kith-im/kith/internal/xmpp/jid"
@@ -59,6 +63,8 @@ type World struct {
 	Sleepers *sleeper.Service
 	Items    *item.Service
 	Push     *registrations.Service
+	Blocks   *blocklist.Service
+	Reports  *report.Service
 	Routers  []*router.Router
 
 	// Web answers as the push services of browsers, on any goroutine; nil: there are none.
@@ -105,7 +111,7 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 	t.Helper()
 	w := &World{T: t, abroad: remote}
 	w.DB = dbtest.Open(t, path, account.Schema(), contact.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema(),
-		item.Schema(), capability.Schema(), registrations.Schema())
+		item.Schema(), capability.Schema(), registrations.Schema(), blocklist.Schema(), report.Schema())
 	keys, err := keyfile.Load(path + ".key")
 	if err != nil {
 		t.Fatal(err)
@@ -115,6 +121,8 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 	w.Archive = archive.New(w.DB, time.Now)
 	w.Sleepers = sleeper.New(w.DB, sleeper.Options{})
 	w.Items = item.New(w.DB, item.Options{})
+	w.Blocks = blocklist.New(w.DB)
+	w.Reports = report.New(w.DB, report.Options{})
 	known := capability.New(w.DB, capability.Options{})
 	w.Push = registrations.New(w.DB, registrations.Options{})
 	if err := w.Push.Load(t.Context()); err != nil {
@@ -138,10 +146,19 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 			o.Remote = remote
 		}
 		r := router.New(o)
+		peace := blocking.Install(r, blocking.Options{DB: w.DB, Log: o.Log, List: w.Blocks,
+			Reports: reporting.Install(r, o.Log, w.Archive, w.Reports)})
+		w.Blocks.OnChange(func(c blocklist.Change) {
+			if w.home(c.Owner.JID) == i {
+				peace.Changed(c)
+			}
+		})
 		capabilities := caps.Install(r, o.Log, known)
 		var list *roster.Roster
 		p := presence.Install(r, o.Log, w.Contacts, seen.New(w.DB, seen.Options{}),
 			func(d *router.Device) bool { return list.Interested(d) })
+		p.Respect(w.Blocks)
+		peace.Presence = p
 		list = roster.Install(r, w.DB, o.Log, w.Contacts, p)
 		w.Contacts.OnChange(func(c contact.Change) {
 			if w.home(c.Owner.JID) == i {
