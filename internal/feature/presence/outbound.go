@@ -137,8 +137,8 @@ func (p *Presence) arrive(ctx context.Context, t *router.Trip) error {
 func (p *Presence) learn(ctx context.Context, t *router.Trip) error {
 	d := t.Device
 	for _, other := range p.r.Devices(t.Account) { // RFC 6121 §4.2.2 from the other's point of view
-		if a := other.Available(); a != nil && other != d {
-			d.Send(a.Stanza.Addressed(other.JID, d.JID))
+		if st := shown(other); st != nil && other != d {
+			d.Send(st.Addressed(other.JID, d.JID))
 		}
 	}
 	blocked, err := p.blocked(ctx, t.Owner.ID)

@@ -75,6 +75,8 @@ func Install(r *router.Router, log *slog.Logger, c Contacts, s Seen, interested 
 	r.OnPresence(router.Inbound, router.Store, p.storeIn)
 	r.OnPresence(router.Inbound, router.Deliver, p.deliverIn)
 	r.OnSession(router.Ended, p.ended)
+	r.OnSession(router.Dozes, p.dozed)
+	r.OnSession(router.Woke, p.dozed)
 	return p
 }
 
@@ -166,8 +168,8 @@ func (p *Presence) hide(account, from jid.JID) {
 // show tells somebody what the account's devices are (RFC 6121 §3.1.5, §4.3.2).
 func (p *Presence) show(account, to jid.JID) (any bool) {
 	for _, d := range p.r.Devices(account) {
-		if a := d.Available(); a != nil {
-			p.r.Route(a.Stanza.Addressed(d.JID, to))
+		if st := shown(d); st != nil {
+			p.r.Route(st.Addressed(d.JID, to))
 			any = true
 		}
 	}
