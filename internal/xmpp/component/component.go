@@ -87,15 +87,6 @@ func New(o Options) *Server {
 // Counters returns what s counts.
 func (s *Server) Counters() *Counters { return &s.count }
 
-// Domains lists the domains of all components, connected or not: a client that cannot reach one hears so.
-func (s *Server) Domains() []jid.JID {
-	list := make([]jid.JID, 0, len(s.Components))
-	for _, c := range s.Components {
-		list = append(list, c.Domain)
-	}
-	return list
-}
-
 // Serve accepts connections from l until ctx ends, then closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() }) // Accept tells

@@ -4,6 +4,8 @@ package router
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/session"
@@ -32,6 +34,15 @@ func (r *Router) HandleDomain(domain jid.JID, h DomainHandler) {
 		r.domains = map[string]DomainHandler{}
 	}
 	r.domains[name] = h
+}
+
+// Domains lists the domains that are handled here beside the server's own, sorted.
+func (r *Router) Domains() []jid.JID {
+	list := make([]jid.JID, 0, len(r.domains))
+	for _, name := range slices.Sorted(maps.Keys(r.domains)) {
+		list = append(list, jid.MustParse(name)) // it is of an address
+	}
+	return list
 }
 
 // FromDomain takes a stanza that came from a domain which is handled here; its From is verified, and its To is not the
