@@ -259,6 +259,7 @@ func (s *server) run(ctx context.Context) error {
 	start(background, "invitations", s.invites.Run)
 	start(background, "sleeping sessions", s.sleepers.Run)
 	start(background, "removed accounts", s.removal.Run)
+	start(background, "archive", func(ctx context.Context) error { return s.archive.Run(ctx, s.upkeep) })
 	start(background, "memory", keepMemory)
 	start(listening, "control", s.control.Run)
 	if s.numbers != nil { // until the end: a stop that takes long is worth a look

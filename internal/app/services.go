@@ -37,6 +37,7 @@ type services struct {
 	accounts *account.Service
 	contacts *contact.Service
 	archive  *archive.Archive
+	upkeep   archive.Upkeep
 	sleepers *sleeper.Service
 	invites  *invite.Service
 	seen     *seen.Service
@@ -98,6 +99,7 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	s.known = capability.New(s.db, capability.Options{Log: log.With("pkg", "capability")})
 	s.blocks = blocklist.New(s.db)
 	s.reports = report.New(s.db, report.Options{})
+	s.upkeep = upkeep(c.Archive.Days, s.seen, log)
 	s.signup = &signup.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
 	s.removal = removal.New(removal.Options{
 		DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Archive: s.archive, Domain: c.Domain,

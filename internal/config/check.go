@@ -94,6 +94,7 @@ func complete(c *Config, where func(key string) string) (problems []error) {
 	}{
 		{"accounts.iterations", c.Accounts.Iterations, 4096, 10_000_000},
 		{"accounts.client_days", c.Accounts.ClientDays, 0, 36_500},
+		{"archive.days", c.Archive.Days, 0, 36_500},
 		{"limits.sessions", c.Limits.Sessions, 1, 1000},
 		{"limits.stanza", c.Limits.Stanza, 10_000, 4 << 20}, // RFC 6120 §13.12: 10,000 bytes at least
 	} {

@@ -36,6 +36,7 @@ type Config struct {
 	Listen   Listen   `toml:"listen"`
 	TLS      TLS      `toml:"tls"`
 	Accounts Accounts `toml:"accounts"`
+	Archive  Archive  `toml:"archive"`
 	Contact  Contact  `toml:"contact"`
 	Limits   Limits   `toml:"limits"`
 	Files    Files    `toml:"files"`
@@ -151,6 +152,13 @@ type Contact struct {
 	ServerInfo bool `toml:"server_info"`
 }
 
+// Archive is how long messages are kept for people to read again on all their apps.
+type Archive struct {
+	// After how many days a message is removed, 0 for never. What still waits for somebody who was here within that time
+	// stays until it is fetched.
+	Days int `toml:"days"`
+}
+
 // Limits bounds what one account may take.
 type Limits struct {
 	// How many apps and browser windows of one account may be connected at once, 1 to 1000. One more is
@@ -201,10 +209,11 @@ func Defaults(domain string) Config {
 		Data:     "./data",
 		Listen:   Listen{Web: host + ":8080", Clients: host + ":5222", ClientsTLS: host + ":5223", Components: "127.0.0.1:5347"},
 		Accounts: Accounts{Iterations: 10_000, ClientDays: 90, ClientNetworks: true},
+		Archive:  Archive{Days: 30},
 		Limits:   Limits{Sessions: 20, Stanza: 256 << 10},
 		// 100 MiB, and what encryption adds (XEP-0454 §3).
 		Files: Files{MaxSize: 100<<20 + 16, PerDay: 1 << 30, PerAccount: 10 << 30},
-		Log:      Log{Level: "info", Format: "text"},
+		Log:   Log{Level: "info", Format: "text"},
 	}
 }
 

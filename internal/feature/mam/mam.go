@@ -16,6 +16,7 @@ package mam
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/kith-im/kith/internal/archive"
 	"github.com/kith-im/kith/internal/contact"
@@ -53,6 +54,8 @@ type Contacts interface {
 
 type mam struct {
 	db       *db.DB
+	log      *slog.Logger
+	accounts router.Accounts
 	store    Store
 	contacts Contacts
 	domain   jid.JID
@@ -60,7 +63,7 @@ type mam struct {
 
 // Install hangs the archives into r.
 func Install(r *router.Router, store Store, contacts Contacts) {
-	m := &mam{r.DB, store, contacts, r.Domain}
+	m := &mam{r.DB, r.Log, r.Accounts, store, contacts, r.Domain}
 	r.Advertise(router.Server, "msgoffline") // XEP-0160 §4
 	r.Advertise(router.Self,
 		stanzaid.NS,        // XEP-0359 §5
@@ -78,6 +81,7 @@ func Install(r *router.Router, store Store, contacts Contacts) {
 	r.HandleIQ(router.Self, "get", ns, "query", m.form)
 	r.HandleQuery(router.Self, "set", ns, "query", m.query)
 	r.HandleQuery(router.Self, "get", ns, "metadata", m.metadata)
+	r.OnBind(m.bound)
 	r.HandleIQ(router.Self, "get", ns, "prefs", m.prefs)
 	r.HandleIQ(router.Self, "set", ns, "prefs", m.setPrefs)
 }

@@ -102,13 +102,24 @@ func parseID(s string) (archive.ID, error) {
 
 // metadata tells where the archive begins and ends (XEP-0313 §5).
 func (m *mam) metadata(ctx context.Context, q *router.Request) (xmlstream.Raw, error) {
-	return Metadata(ctx, m.store, q.Owner.ID)
+	return m.ends(ctx, q.Owner.ID)
 }
 
-// Metadata is the element that tells where the archive of an account begins and ends (XEP-0313 §5). It is also said to
-// who has just bound a device (XEP-0386 §3.2).
-func Metadata(ctx context.Context, store Store, owner int64) (xmlstream.Raw, error) {
-	begin, end, err := store.Ends(ctx, owner)
+// bound tells it to who binds a device, as it is at that moment (XEP-0386 §3.2): what comes later comes to the device.
+func (m *mam) bound(ctx context.Context, d *router.Device, _ xmlstream.Node) xmlstream.Raw {
+	owner, err := m.accounts.Lookup(ctx, d.JID.Local())
+	if err == nil {
+		var raw xmlstream.Raw
+		if raw, err = m.ends(ctx, owner.ID); err == nil {
+			return raw
+		}
+	}
+	m.log.ErrorContext(ctx, "ends of an archive", "err", err) // the client can ask
+	return ""
+}
+
+func (m *mam) ends(ctx context.Context, owner int64) (xmlstream.Raw, error) {
+	begin, end, err := m.store.Ends(ctx, owner)
 	if err != nil {
 		return "", err
 	}
