@@ -95,14 +95,13 @@ func say(w http.ResponseWriter, status int) {
 
 // put takes a file (XEP-0363 §7).
 func (s *Service) put(w http.ResponseWriter, r *http.Request, id blob.ID, name string) {
-	start := s.Now()
 	_, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch {
 	case !ok:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		say(w, http.StatusUnauthorized)
 		return
-	case !s.signed(id, token, start):
+	case !s.signed(id, token, s.Now()):
 		say(w, http.StatusForbidden)
 		return
 	}
@@ -111,9 +110,9 @@ func (s *Service) put(w http.ResponseWriter, r *http.Request, id blob.ID, name s
 		say(w, status)
 		return
 	}
-	body := &incoming{r: r.Body, control: http.NewResponseController(w), end: start.Add(longest(f.Size)), now: s.Now}
+	body := &incoming{r: r.Body, control: http.NewResponseController(w), end: time.Now().Add(longest(f.Size))}
 	err = s.receive(r.Context(), f, body)
-	_ = body.control.SetWriteDeadline(s.Now().Add(patience)) // a test's recorder has none
+	_ = body.control.SetWriteDeadline(time.Now().Add(patience)) // a test's recorder has none
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusCreated)
@@ -162,13 +161,12 @@ func (s *Service) mayPut(r *http.Request, f File, name string, err error) int {
 type incoming struct {
 	r       io.Reader
 	control *http.ResponseController
-	end     time.Time
-	now     func() time.Time
-	failed  error // of reading; not the end
+	end     time.Time // by the clock of connections
+	failed  error     // of reading; not the end
 }
 
 func (b *incoming) Read(p []byte) (int, error) {
-	until := b.now().Add(patience)
+	until := time.Now().Add(patience)
 	if until.After(b.end) {
 		until = b.end
 	}
@@ -236,7 +234,7 @@ func (s *Service) get(w http.ResponseWriter, r *http.Request, id blob.ID, name s
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'; frame-ancestors 'none'") // XEP-0363 §9.1
 	h.Set("ETag", `"`+string(id)+`"`)                                                       // what is at an address never changes
 	h.Set("Cache-Control", s.caching(f))
-	http.ServeContent(&outgoing{ResponseWriter: w, control: http.NewResponseController(w), now: s.Now}, r, "", c.ModTime(), c)
+	http.ServeContent(&outgoing{ResponseWriter: w, control: http.NewResponseController(w)}, r, "", c.ModTime(), c)
 }
 
 // caching says how long others may keep a file: it never changes, but it may have to be gone.
@@ -252,11 +250,10 @@ func (s *Service) caching(f File) string {
 type outgoing struct {
 	http.ResponseWriter
 	control *http.ResponseController
-	now     func() time.Time
 }
 
 func (o *outgoing) Write(p []byte) (int, error) {
-	_ = o.control.SetWriteDeadline(o.now().Add(patience)) // a test's recorder has none
+	_ = o.control.SetWriteDeadline(time.Now().Add(patience)) // a test's recorder has none
 	return o.ResponseWriter.Write(p)
 }
 
