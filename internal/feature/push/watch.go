@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kith-im/kith/internal/contact"
+	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/push"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/router"
@@ -22,6 +23,8 @@ const (
 	maxChats  = 256              // that are remembered; then all are forgotten that nothing waits for
 	maxCalls  = 16
 	askPrefix = "from "
+
+	nsDisplayed = "urn:xmpp:mds:displayed:0" // XEP-0490
 )
 
 // A watch is what is remembered of one registration. It is lost with the process, and then some things are told twice.
@@ -266,6 +269,18 @@ func (p *Push) Read(owner int64, chat jid.JID) {
 		}
 		p.Dispatcher.Withdraw(r.ID, push.Notice{Kind: push.Message, Chat: chat}.Key())
 	})
+}
+
+// Changed is what an item.Service tells: what was read on some device shows in what it publishes (XEP-0490 §4).
+func (p *Push) Changed(c item.Change) {
+	if c.Kind != item.Published || c.Node.Name != nsDisplayed {
+		return
+	}
+	for _, it := range c.Items {
+		if chat, err := jid.Parse(it.ID); err == nil {
+			p.Read(c.Owner.ID, chat)
+		}
+	}
 }
 
 // removed forgets what was remembered of a registration.
