@@ -16,7 +16,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   store: ['idb'],
   'core/view': ['@preact/signals'],
   core: ['xml', 'stream', 'xmpp', 'store', 'core/view', '@preact/signals'],
-  sw: ['xml', 'store'],
+  sw: ['xml', 'xmpp', 'store', 'i18n'],
   i18n: [],
   ui: ['core/view', 'i18n', 'preact', 'preact/hooks', '@preact/signals'],
   boot: ['core', 'core/view', 'store', 'stream', 'xmpp', 'i18n'],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The browser as core/ sees it.
-import type { Channel, Env, Locks, Note, Notifications } from '../core/env';
+import type { Channel, Env, Locks, Note, Notifications, PushService } from '../core/env';
 import { t } from '../i18n';
 import { dial } from '../stream/socket';
 
@@ -38,6 +38,8 @@ export function browserEnv(info: ServerInfo): Env {
     reload: () => location.reload(),
     onLeave: (f) => addEventListener('pagehide', f),
     notifications,
+    push,
+    upload,
   };
 }
 
@@ -62,23 +64,25 @@ const notifications: Notifications = {
   async ask() {
     if ('Notification' in globalThis) await Notification.requestPermission();
   },
-  show(note) {
-    if (notifications.state() === 'on') void show(note);
+  show(note, discreet) {
+    if (notifications.state() === 'on') void show(note, discreet);
   },
   clear(chat) {
     void registration().then(async (r) => {
-      for (const n of (await r?.getNotifications({ tag: tagOf(chat) })) ?? []) n.close();
+      for (const tag of [tagOf(chat), DISCREET]) for (const n of (await r?.getNotifications({ tag })) ?? []) n.close();
     });
   },
 };
 
-async function show({ chat, title, body }: Note): Promise<void> {
-  // The service worker's listener opens the chat when it is clicked.
-  const options: NotificationOptions = { body: body || t('notify.encrypted'), tag: tagOf(chat), icon: '/icon-192.png', data: { chat } };
+async function show({ chat, title, body, file }: Note, discreet: boolean): Promise<void> {
+  // The service worker's listener opens the chat when it is clicked, and its push of the same message comes in its place.
+  const words = discreet ? t('notify.discreet') : file ? t('notify.file') : body || t('notify.encrypted');
+  const data = { chat: discreet ? '' : chat, at: Date.now() };
+  const options: NotificationOptions = { body: words, tag: discreet ? DISCREET : tagOf(chat), icon: '/icon-192.png', data };
   const worker = await registration();
   try {
-    if (worker?.active) await worker.showNotification(title, options);
-    else new Notification(title, options).addEventListener('click', () => focus());
+    if (worker?.active) await worker.showNotification(discreet ? 'Kith' : title, options);
+    else new Notification(discreet ? 'Kith' : title, options).addEventListener('click', () => focus());
   } catch {
     // Some browsers let only an installed app notify; the count of unread messages is still there.
   }
@@ -88,9 +92,76 @@ async function registration(): Promise<ServiceWorkerRegistration | undefined> {
   return 'serviceWorker' in navigator ? navigator.serviceWorker.getRegistration() : undefined;
 }
 
+const DISCREET = 'new'; // the tags are those of sw/notes.ts
+
 function tagOf(chat: string): string {
   return `chat:${chat}`;
 }
+
+const PATIENCE = 20_000; // ms: without a network some browsers never answer
+
+const push: PushService = {
+  support() {
+    if ('serviceWorker' in navigator && 'PushManager' in globalThis && 'Notification' in globalThis) return 'yes';
+    return isApple() && !matchMedia('(display-mode: standalone)').matches ? 'install' : 'no';
+  },
+  async current() {
+    const found = await (await registration())?.pushManager?.getSubscription();
+    return found ? endpointOf(found) : undefined;
+  },
+  async subscribe(key) {
+    const late = new Promise<never>((_, fail) => setTimeout(() => fail(new Error('the push service does not answer')), PATIENCE));
+    const made = async (): Promise<PushSubscription> => {
+      const { pushManager } = await navigator.serviceWorker.ready;
+      await (await pushManager.getSubscription())?.unsubscribe(); // one for another key would be in the way
+      return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
+    };
+    return endpointOf(await Promise.race([made(), late]));
+  },
+  async unsubscribe() {
+    await (await (await registration())?.pushManager?.getSubscription())?.unsubscribe();
+  },
+  onChange(f) {
+    if (!('serviceWorker' in navigator)) return () => {};
+    const hear = (event: MessageEvent<unknown>): void => {
+      if (typeof event.data === 'object' && event.data !== null && 'subscription' in event.data) f();
+    };
+    navigator.serviceWorker.addEventListener('message', hear);
+    return () => navigator.serviceWorker.removeEventListener('message', hear);
+  },
+};
+
+function endpointOf(s: PushSubscription): { endpoint: string; p256dh: string; auth: string; key: string } {
+  const { keys } = s.toJSON();
+  const own = s.options?.applicationServerKey;
+  const key = own ? btoa(String.fromCharCode(...new Uint8Array(own))).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '') : '';
+  return { endpoint: s.endpoint, p256dh: keys?.['p256dh'] ?? '', auth: keys?.['auth'] ?? '', key };
+}
+
+// A tablet of Apple's calls itself a computer, but no computer of theirs can be touched.
+function isApple(): boolean {
+  return /iPhone|iPad/.test(navigator.userAgent) || (/Macintosh/.test(navigator.userAgent) && navigator.maxTouchPoints > 1);
+}
+
+// fetch() does not say how far it is.
+const upload: Env['upload'] = (url, headers, file, progress, signal) =>
+  new Promise((done) => {
+    const request = new XMLHttpRequest();
+    const end = (status: number): void => {
+      signal.removeEventListener('abort', stop);
+      done(status);
+    };
+    const stop = (): void => request.abort();
+    request.upload.addEventListener('progress', (e) => progress(e.total > 0 ? e.loaded / e.total : 0));
+    request.addEventListener('load', () => end(request.status));
+    for (const type of ['error', 'abort', 'timeout']) request.addEventListener(type, () => end(0));
+    request.open('PUT', url);
+    for (const [name, value] of headers) if (name.toLowerCase() !== 'cookie') request.setRequestHeader(name, value); // no script may
+    if (file.type !== '') request.setRequestHeader('Content-Type', file.type);
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) end(0);
+    else request.send(file);
+  });
 
 const BROWSERS: readonly [RegExp, string][] = [
   [/Edg\//, 'Edge'],

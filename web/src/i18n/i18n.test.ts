@@ -3,6 +3,9 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { choose, direction, load, t, use, type Table } from '.';
 import de from './de.json';
 import en from './en.json';
+import { speaker } from './notices';
+import noticesDe from './notices.de.json';
+import noticesEn from './notices.en.json';
 
 afterEach(() => use(en, 'en'));
 
@@ -37,6 +40,19 @@ describe.each<[string, Table]>([['de', de]])('%s', (_language, words) => {
     const names = (entry: unknown): string[] => [...new Set(JSON.stringify(entry).match(/\{\w+\}/gu) ?? [])].sort();
     expect(Object.keys(words).sort()).toEqual(Object.keys(en).sort());
     for (const [key, text] of Object.entries(en)) expect(names(Object.entries(words).find(([k]) => k === key)?.[1]), key).toEqual(names(text));
+  });
+});
+
+describe('the words of the service worker', () => {
+  test('are in the language that comes first', () => {
+    expect(speaker(['fr', 'de-AT', 'en'])('messages', { n: 3 })).toBe('3 neue Nachrichten');
+    expect(speaker(['fr'])('messages', { n: 1 })).toBe('1 new message');
+    expect(speaker(['en'])('file', { name: '{n}' })).toBe('File: {n}');
+  });
+
+  test('fill in the same names in each language', () => {
+    const names = (all: object): unknown[] => Object.entries(all).map(([key, text]) => [key, [...new Set(JSON.stringify(text).match(/\{\w+\}/gu) ?? [])]]);
+    expect(names(noticesDe)).toEqual(names(noticesEn));
   });
 });
 

@@ -31,6 +31,10 @@ export class Profile {
     await this.db.put('profile', value, key);
   }
 
+  close(): void {
+    this.db.close();
+  }
+
   /** The id of this installation, made when it is first asked for. */
   async client(): Promise<string> {
     const tx = this.db.transaction('profile', 'readwrite');

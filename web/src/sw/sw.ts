@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The service worker: the app starts without a network, and a click on a notification opens its chat.
+// The service worker: the app starts without a network, the server's pushes are shown (push.ts), and a click on a
+// notification opens its chat.
 //
 // The files of one build are kept together under a name that changes with any of them, so a page never mixes two
 // builds. A new build is fetched beside the old one and waits until the person reloads (the page posts "activate")
 // or closes the last tab. Messages are not its business: it keeps no answer of the server but the app's files.
+import { badge, chatPath, dataOf, renew, show } from './push';
 import { isScreen } from './screens';
 
 declare const self: ServiceWorkerGlobalScope;
@@ -54,22 +56,24 @@ async function kept(path: string, request: Request): Promise<Response> {
   return (await cache.match(path)) ?? fetch(request);
 }
 
-self.addEventListener('notificationclick', (event) => {
-  event.notification.close();
-  event.waitUntil(open(chatOf(event.notification)));
+self.addEventListener('push', (event) => event.waitUntil(show(event.data)));
+
+self.addEventListener('pushsubscriptionchange', (event) => {
+  event.waitUntil(renew(event.oldSubscription, event.newSubscription));
 });
 
-// A notification carries { chat: address } as its data.
-function chatOf(notification: Notification): string {
-  const data: unknown = notification.data;
-  return typeof data === 'object' && data !== null && 'chat' in data && typeof data.chat === 'string' ? data.chat : '';
-}
+self.addEventListener('notificationclick', (event) => {
+  event.notification.close();
+  event.waitUntil(open(dataOf(event.notification).chat));
+});
+
+self.addEventListener('notificationclose', (event) => event.waitUntil(badge()));
 
 async function open(chat: string): Promise<void> {
   const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
   const client = windows.find((w) => w.focused) ?? windows.find((w) => isScreen(new URL(w.url).pathname));
   if (client === undefined) {
-    await self.clients.openWindow(chat === '' ? PAGE : '/c/' + encodeURIComponent(chat).replace(/%40/gu, '@'));
+    await self.clients.openWindow(chat === '' ? PAGE : chatPath(chat));
     return;
   }
   if (chat !== '') client.postMessage({ open: chat });

@@ -10,6 +10,7 @@ describe('routes', () => {
     ['/contact/j%C3%BCrgen@example.org', { at: 'contact', address: 'jürgen@example.org' }],
     ['/new', { at: 'new' }],
     ['/settings', { at: 'settings' }],
+    ['/settings/profile', { at: 'settings', page: 'profile' }],
   ])('%s', (url, want) => {
     expect(parse(url)).toEqual(want);
     expect(parse(path(want))).toEqual(want);

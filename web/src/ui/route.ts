@@ -9,7 +9,11 @@ export type Route =
   | { readonly at: 'chat'; readonly address: string }
   | { readonly at: 'new' }
   | { readonly at: 'contact'; readonly address: string }
-  | { readonly at: 'settings' };
+  | { readonly at: 'settings'; readonly page?: Page };
+
+/** The pages of the settings, beside the first. */
+export const PAGES = ['profile', 'notifications', 'privacy', 'devices'] as const;
+export type Page = (typeof PAGES)[number];
 
 /** parse reads the path of a location; what is unknown is the list of chats. */
 export function parse(path: string): Route {
@@ -18,7 +22,11 @@ export function parse(path: string): Route {
   if (head === 'c' && address !== '') return { at: 'chat', address };
   if (head === 'contact' && address !== '') return { at: 'contact', address };
   if (head === 'new' && rest === '') return { at: 'new' };
-  if (head === 'settings' && rest === '') return { at: 'settings' };
+  if (head === 'settings') {
+    const page = PAGES.find((p) => p === rest);
+    if (page !== undefined) return { at: 'settings', page };
+    if (rest === '') return { at: 'settings' };
+  }
   return { at: 'chats' };
 }
 
@@ -29,6 +37,7 @@ export function path(route: Route): string {
     case 'chat': return '/c/' + enc(route.address);
     case 'contact': return '/contact/' + enc(route.address);
     case 'chats': return '/';
+    case 'settings': return route.page === undefined ? '/settings' : '/settings/' + route.page;
     default: return '/' + route.at;
   }
 }

@@ -8,11 +8,13 @@ import { Banner } from './banner';
 import { Chat } from './chat/chat';
 import { Chats } from './chats/chats';
 import { Mark } from './kit/mark';
+import { lazy } from './kit/lazy';
 import { Contact } from './people/contact';
 import { New } from './people/new';
 import { Propose } from './people/propose';
 import { back, go, route, type Route } from './route';
-import { Settings } from './settings/settings';
+
+const Settings = lazy(() => import('./settings/settings').then((m) => m.Settings));
 
 export function Shell({ version }: { version: string }) {
   const here = route.value;
@@ -52,7 +54,7 @@ function Main({ here, wide, version }: { here: Route; wide: boolean; version: st
   switch (here.at) {
     case 'chat': return <Chat key={here.address} address={here.address} />;
     case 'contact': return wide ? <Chat key={here.address} address={here.address} /> : <Contact key={here.address} address={here.address} />;
-    case 'settings': return <Settings version={version} />;
+    case 'settings': return <Settings key={here.page ?? ''} page={here.page} version={version} />;
     default: return (
       <div class="pick">
         <Mark />

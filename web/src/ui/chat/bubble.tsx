@@ -7,8 +7,10 @@ import { t } from '../../i18n';
 import { announce } from '../announce';
 import { Ticks } from '../chats/ticks';
 import { sentence, useApp } from '../context';
+import { size } from '../files/size';
 import { Icon } from '../kit/icon';
-import { clock, full } from '../time';
+import { clock, date, full } from '../time';
+import { Attachment } from './attachment';
 import { Body } from './body';
 import { emojiOnly } from './linkify';
 
@@ -18,18 +20,21 @@ interface Props {
   readonly first: boolean; // of its group
   readonly last: boolean;
   readonly fresh: boolean; // came while the chat was open: it moves in
+  readonly trusted: boolean; // the other person is a contact
 }
 
-export function Bubble({ message, name, first, last, fresh }: Props) {
-  const { mine, state, unreadable } = message;
-  const big = unreadable === undefined && emojiOnly(message.body);
+export function Bubble({ message, name, first, last, fresh, trusted }: Props) {
+  const { mine, state, unreadable, file } = message;
+  const big = unreadable === undefined && file === undefined && emojiOnly(message.body);
   const looks = ['message', mine && 'mine', first && 'first', last && 'last', big && 'big', fresh && 'fresh'];
   const waits = state === 'queued' || state === 'sent' || state === 'failed';
   return (
     <li class={looks.filter(Boolean).join(' ')}>
-      <div class={unreadable === undefined ? 'bubble' : 'bubble sealed'} title={full(message.time)}>
+      <div class={unreadable === undefined ? (file === undefined ? 'bubble' : 'bubble filed') : 'bubble sealed'} title={full(message.time)}>
         <span class="hidden">{mine ? t('chat.from.you') : name}: </span>
-        {unreadable === undefined ? (
+        {file !== undefined ? (
+          <Attachment message={message} file={file} trusted={mine || trusted} name={mine ? t('chat.from.you') : name} />
+        ) : unreadable === undefined ? (
           <Body text={message.body} />
         ) : (
           <>
@@ -64,7 +69,7 @@ function Failed({ message, name }: { message: Message; name: string }) {
   };
   return (
     <div class="failure">
-      <span>{wrong !== '' ? wrong : message.failure === undefined ? t('failure.unknown') : t(`failure.${message.failure}`, { name })}</span>
+      <span>{wrong !== '' ? wrong : reason(message, name, app.fileLimit.value ?? 0)}</span>
       <span class="ways">
         <button type="button" onClick={() => run(app.resend(message.key))}>
           {t('chat.again')}
@@ -75,4 +80,11 @@ function Failed({ message, name }: { message: Message; name: string }) {
       </span>
     </div>
   );
+}
+
+function reason({ failure, retryAt }: Message, name: string, limit: number): string {
+  if (failure === undefined) return t('failure.unknown');
+  if (failure === 'file-too-large' && limit > 0) return t('failure.file-too-large.limit', { limit: size(limit) });
+  if (failure === 'quota' && retryAt !== undefined && retryAt > 0) return t('failure.quota.until', { when: date(retryAt) });
+  return t(`failure.${failure}`, { name });
 }

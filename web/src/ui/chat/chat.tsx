@@ -11,6 +11,7 @@ import { nameOf, sentence, useApp } from '../context';
 import { Avatar } from '../kit/avatar';
 import { Icon } from '../kit/icon';
 import { Link } from '../kit/link';
+import { Block } from '../people/block';
 import { back } from '../route';
 import { Composer } from './composer';
 import { Timeline } from './timeline';
@@ -22,6 +23,7 @@ export function Chat({ address }: { address: string }) {
   const typing = app.chats.value.find((c) => c.address === address)?.typing ?? false;
   const request = app.requests.value.find((r) => r.address === address);
   const [timeline, lost] = useTimeline(address);
+  const blocked = app.blocked.value.has(address);
 
   return (
     <div class="chat">
@@ -40,15 +42,13 @@ export function Chat({ address }: { address: string }) {
           <span class="hidden">{t('chat.details', { name })}</span>
         </Link>
       </div>
-      {request !== undefined ? <Card request={request} /> : contact === undefined && <Stranger address={address} name={name} />}
+      {!blocked && (request !== undefined ? <Card request={request} /> : contact === undefined && <Stranger address={address} name={name} />)}
       {timeline === undefined ? (
         <div class="timeline">{lost && <p class="none wrong">{t('chat.lost')}</p>}</div>
       ) : (
-        <Timeline timeline={timeline} address={address} name={name} typing={typing} />
+        <Timeline timeline={timeline} address={address} name={name} typing={typing} trusted={contact !== undefined} />
       )}
-      <div class="composer">
-        <Composer chat={address} name={name} />
-      </div>
+      <div class="composer">{blocked ? <Blocked address={address} name={name} /> : <Composer chat={address} name={name} />}</div>
     </div>
   );
 }
@@ -67,6 +67,7 @@ function Stranger({ address, name }: { address: string; name: string }) {
   const app = useApp();
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState('');
+  const [blocking, setBlocking] = useState(false);
   const add = async (): Promise<void> => {
     if (busy) return;
     setBusy(true);
@@ -81,8 +82,38 @@ function Stranger({ address, name }: { address: string; name: string }) {
   return (
     <div class="stranger">
       <p>{wrong === '' ? t('chat.stranger', { name }) : wrong}</p>
+      <button type="button" class="button small plain" onClick={() => setBlocking(true)}>
+        {t('block.go')}
+      </button>
       <button type="button" class="button small" aria-disabled={busy} onClick={() => void add()}>
         {t('chat.stranger.add')}
+      </button>
+      {blocking && <Block address={address} name={name} onClose={() => setBlocking(false)} />}
+    </div>
+  );
+}
+
+function Blocked({ address, name }: { address: string; name: string }) {
+  const app = useApp();
+  const [busy, setBusy] = useState(false);
+  const [wrong, setWrong] = useState('');
+  const unblock = async (): Promise<void> => {
+    if (busy) return;
+    setBusy(true);
+    try {
+      await app.unblock(address);
+      announce(t('blocked.undone', { name }));
+    } catch (error) {
+      setBusy(false);
+      setWrong(sentence(error));
+      announce(sentence(error), true);
+    }
+  };
+  return (
+    <div class="stop">
+      <p>{wrong === '' ? t('blocked.text', { name }) : wrong}</p>
+      <button type="button" class="button small" aria-disabled={busy} onClick={() => void unblock()}>
+        {t('blocked.undo')}
       </button>
     </div>
   );

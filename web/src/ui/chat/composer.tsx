@@ -8,8 +8,12 @@ import { announce } from '../announce';
 import { sentence, useApp } from '../context';
 import { drafts, keep } from '../drafts';
 import { Icon } from '../kit/icon';
+import { lazy } from '../kit/lazy';
 import { hasKeyboard } from '../pointer';
 
+const Attach = lazy(() => import('./attach').then((m) => m.Attach));
+
+const MANY = 20; // files at once
 const IDLE = 4000; // ms without a key after which one no longer types
 
 export function Composer({ chat, name }: { chat: string; name: string }) {
@@ -17,6 +21,10 @@ export function Composer({ chat, name }: { chat: string; name: string }) {
   const [text, setText] = useState(() => drafts.peek()[chat] ?? '');
   const [wrong, setWrong] = useState('');
   const area = useRef<HTMLTextAreaElement>(null);
+  const form = useRef<HTMLFormElement>(null);
+  const chooser = useRef<HTMLInputElement>(null);
+  const [picked, setPicked] = useState<readonly File[]>([]);
+  const canAttach = app.fileLimit.value !== undefined;
   const typing = useTyping(chat);
   const empty = text.trim() === '';
 
@@ -30,6 +38,8 @@ export function Composer({ chat, name }: { chat: string; name: string }) {
     box.style.blockSize = 'auto';
     box.style.blockSize = `${box.scrollHeight + 2}px`;
   }, [text]);
+
+  useDropped(form, canAttach, (files) => setPicked((before) => [...before, ...files].slice(0, MANY)));
 
   const write = (next: string): void => {
     setText(next);
@@ -58,12 +68,45 @@ export function Composer({ chat, name }: { chat: string; name: string }) {
   return (
     <>
       {wrong !== '' && <p class="wrong">{wrong}</p>}
+      {picked.length > 0 && (
+        <Attach
+          key={picked.length}
+          chat={chat}
+          name={name}
+          files={picked}
+          text={text}
+          onClose={(sent) => {
+            setPicked([]);
+            if (sent) write('');
+          }}
+        />
+      )}
       <form
+        ref={form}
         onSubmit={(event) => {
           event.preventDefault();
           void send();
         }}
       >
+        {canAttach && (
+          <>
+            <input
+              ref={chooser}
+              class="hidden"
+              type="file"
+              multiple
+              tabIndex={-1}
+              aria-hidden="true"
+              onChange={(event) => {
+                setPicked([...(event.currentTarget.files ?? [])].slice(0, MANY));
+                event.currentTarget.value = '';
+              }}
+            />
+            <button type="button" class="round" aria-label={t('compose.attach')} onClick={() => chooser.current?.click()}>
+              <Icon name="attach" />
+            </button>
+          </>
+        )}
         <textarea
           ref={area}
           rows={1}
@@ -94,6 +137,48 @@ export function Composer({ chat, name }: { chat: string; name: string }) {
       </form>
     </>
   );
+}
+
+// useDropped hears of files that are dragged onto the chat, or pasted into it.
+function useDropped(form: { readonly current: HTMLElement | null }, on: boolean, take: (files: readonly File[]) => void): void {
+  const latest = useRef(take);
+  latest.current = take;
+  useEffect(() => {
+    const chat = form.current?.closest<HTMLElement>('.chat');
+    if (!on || !chat) return;
+    const carries = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false;
+    const over = (event: DragEvent): void => {
+      if (!carries(event)) return;
+      event.preventDefault();
+      chat.dataset['drop'] = '';
+    };
+    const leave = (event: DragEvent): void => {
+      if (!(event.relatedTarget instanceof Node && chat.contains(event.relatedTarget))) delete chat.dataset['drop'];
+    };
+    const drop = (event: DragEvent): void => {
+      delete chat.dataset['drop'];
+      if (!carries(event)) return;
+      event.preventDefault();
+      latest.current([...(event.dataTransfer?.files ?? [])]);
+    };
+    const paste = (event: ClipboardEvent): void => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (files.length === 0 || (event.clipboardData?.types.includes('text/plain') ?? false)) return;
+      event.preventDefault();
+      latest.current(files);
+    };
+    chat.addEventListener('dragover', over);
+    chat.addEventListener('dragleave', leave);
+    chat.addEventListener('drop', drop);
+    chat.addEventListener('paste', paste);
+    return () => {
+      delete chat.dataset['drop'];
+      chat.removeEventListener('dragover', over);
+      chat.removeEventListener('dragleave', leave);
+      chat.removeEventListener('drop', drop);
+      chat.removeEventListener('paste', paste);
+    };
+  }, [on]);
 }
 
 // useTyping tells the other when one begins and stops, not each key.

@@ -11,10 +11,13 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Message, Timeline as Kept } from '../../core/view';
 import { t } from '../../i18n';
 import { announce } from '../announce';
+import { useApp } from '../context';
 import { Avatar } from '../kit/avatar';
 import { Icon } from '../kit/icon';
 import { dayLine, minute } from '../time';
 import { Bubble } from './bubble';
+import { brief } from './brief';
+import { Gap } from './gap';
 import { rows } from './grouping';
 
 const WINDOW = 150; // messages in the page while the person is at the newest
@@ -26,13 +29,16 @@ interface Props {
   readonly address: string;
   readonly name: string;
   readonly typing: boolean;
+  readonly trusted: boolean; // the other person is a contact
 }
 
-export function Timeline({ timeline, address, name, typing }: Props) {
+export function Timeline({ timeline, address, name, typing, trusted }: Props) {
+  const online = useApp().connection.value === 'online';
   const messages = timeline.messages.value;
   const complete = timeline.complete.value;
   const [size, setSize] = useState(WINDOW);
   const [loading, setLoading] = useState(false);
+  const [failed, setFailed] = useState(false); // the server could not be asked for older ones
   const [away, setAway] = useState(false); // further up than NEAR
   const [missed, setMissed] = useState(0); // messages that came in the meantime
   const scroller = useRef<HTMLDivElement>(null);
@@ -59,18 +65,19 @@ export function Timeline({ timeline, address, name, typing }: Props) {
     const theirs = added.filter((m) => !m.mine);
     if (theirs.length === 0) return;
     if (isAway(scroller.current)) setMissed((n) => n + theirs.length);
-    announce(theirs.map((m) => `${name}: ${m.unreadable === undefined ? m.body : t('chats.encrypted')}`).join('\n'));
+    announce(theirs.map((m) => `${name}: ${brief(m)}`).join('\n'));
   }, [messages]);
 
   const older = async (): Promise<void> => {
     if (loading || !hasMore) return;
     if (shown.length < messages.length) return setSize(size + WINDOW / 2);
     setLoading(true);
+    setFailed(false);
     try {
       await timeline.older();
       setSize((n) => n + WINDOW / 2);
     } catch {
-      // Nothing older could be read just now; scrolling tries again.
+      setFailed(true); // scrolling tries again, and so does a connection
     } finally {
       setLoading(false);
     }
@@ -88,8 +95,11 @@ export function Timeline({ timeline, address, name, typing }: Props) {
   // A page of short messages may not fill the screen, and then nobody can scroll.
   useEffect(() => {
     const box = scroller.current;
-    if (box !== null && box.clientHeight > 0 && box.scrollHeight <= box.clientHeight + AHEAD / 4) void older();
+    if (!failed && box !== null && box.clientHeight > 0 && box.scrollHeight <= box.clientHeight + AHEAD / 4) void older();
   }, [messages, loading]);
+  useEffect(() => {
+    if (online && failed) scrolled();
+  }, [online]);
 
   return (
     <>
@@ -103,6 +113,7 @@ export function Timeline({ timeline, address, name, typing }: Props) {
                   {t('chat.older')}
                 </>
               )}
+              {!loading && failed && t('chat.older.failed')}
             </li>
           ) : (
             <li class="hero">
@@ -114,11 +125,13 @@ export function Timeline({ timeline, address, name, typing }: Props) {
               <p>{messages.length === 0 ? t('chat.none') : t('chat.begin', { name })}</p>
             </li>
           )}
-          {rows(shown, timeline.unreadFrom).map((row) =>
+          {rows(shown, timeline.unreadFrom, timeline.gaps.value).map((row) =>
             row.kind === 'day' ? (
               <li key={row.key} class="day">
                 <span>{dayLine(row.time, minute.value)}</span>
               </li>
+            ) : row.kind === 'gap' ? (
+              <Gap key={row.key} gap={row.gap} timeline={timeline} online={online} />
             ) : row.kind === 'unread' ? (
               <li key={row.key} class="line">
                 {t('chat.unread')}
@@ -131,6 +144,7 @@ export function Timeline({ timeline, address, name, typing }: Props) {
                 first={row.first}
                 last={row.last}
                 fresh={isFresh(row.message, opened.current, messages)}
+                trusted={trusted}
               />
             ),
           )}

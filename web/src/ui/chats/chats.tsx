@@ -5,6 +5,7 @@ import './chats.css';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Chat } from '../../core/view';
 import { t } from '../../i18n';
+import { brief as brieflySaid } from '../chat/brief';
 import { useApp } from '../context';
 import { drafts } from '../drafts';
 import { Avatar, Face } from '../kit/avatar';
@@ -158,7 +159,7 @@ function Preview({ chat, open }: { chat: Chat; open: boolean }) {
     <span class="preview">
       {last?.mine === true && last.state !== undefined && <Ticks state={last.state} />}
       <span class="text" dir="auto">
-        {last?.unreadable !== undefined ? t('chats.encrypted') : last === undefined ? t('chats.empty') : chat.preview}
+        {last === undefined ? t('chats.empty') : brieflySaid(last)}
       </span>
     </span>
   );

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A round with the first letters of a name, in the colours of the address. It repeats what stands beside it,
-// so it is not read out.
+// A round with the picture of somebody, else with the first letters of the name in the colours of the address. It
+// repeats what stands beside it, so it is not read out.
+import { useContext } from 'preact/hooks';
 import type { Show } from '../../core/view';
 import { avatar } from '../colour';
+import { AppContext } from '../context';
 import { dark } from '../theme';
 
 export function Avatar({ address, name, size = '' }: { address: string; name: string; size?: '' | 's' | 'l' }) {
+  const picture = useContext(AppContext)?.avatars.value.get(address);
+  if (picture !== undefined) return <img class={('avatar ' + size).trim()} src={picture} alt="" draggable={false} decoding="async" />;
   const { ground, ink } = avatar(address, dark.value);
   return (
     <span class={('avatar ' + size).trim()} aria-hidden="true" style={{ '--ground': ground, '--mark': ink }}>

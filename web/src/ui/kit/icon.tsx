@@ -25,13 +25,25 @@ const PATHS = {
   info: 'M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM12 11v5M12 7.8v.1',
   lock: 'M6 11h12a1 1 0 0 1 1 1v7a1 1 0 0 1-1 1H6a1 1 0 0 1-1-1v-7a1 1 0 0 1 1-1zM8 11V8a4 4 0 0 1 8 0v3',
   chat: 'M4 18.8V7a3 3 0 0 1 3-3h10a3 3 0 0 1 3 3v6a3 3 0 0 1-3 3H8z',
+  block: 'M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM5.7 5.7l12.6 12.6',
+  shield: 'M12 3l7.5 2.8v5.4c0 4.6-3 8-7.5 9.8c-4.5-1.8-7.5-5.2-7.5-9.8V5.8z',
+  devices: 'M3 5.5h14a1 1 0 0 1 1 1V8M3 5.5a1 1 0 0 0-1 1V15h11M2 15v1.5a1 1 0 0 0 1 1h10M15.5 10.5h5a1 1 0 0 1 1 1V19a1 1 0 0 1-1 1h-5a1 1 0 0 1-1-1v-7.5a1 1 0 0 1 1-1z',
+  attach: 'M19.5 11.5l-7.3 7.3a4.6 4.6 0 0 1-6.5-6.5l7.8-7.8a3.1 3.1 0 0 1 4.4 4.4l-7.5 7.5a1.6 1.6 0 0 1-2.3-2.3l6.9-6.9',
+  file: 'M13.5 3H7a1.5 1.5 0 0 0-1.5 1.5v15A1.5 1.5 0 0 0 7 21h10a1.5 1.5 0 0 0 1.5-1.5V8zM13.5 3v5h5',
+  picture: 'M5 4.5h14A1.5 1.5 0 0 1 20.5 6v12a1.5 1.5 0 0 1-1.5 1.5H5A1.5 1.5 0 0 1 3.5 18V6A1.5 1.5 0 0 1 5 4.5zM3.5 16l4.5-4.5 4 4 2.5-2.5 6 5.5M15.5 8.2v.1',
+  camera: 'M4.5 7.5h3L9 5h6l1.5 2.5h3A1.5 1.5 0 0 1 21 9v9a1.5 1.5 0 0 1-1.5 1.5h-15A1.5 1.5 0 0 1 3 18V9a1.5 1.5 0 0 1 1.5-1.5zM12 9.7a3.5 3.5 0 1 0 0 7a3.5 3.5 0 0 0 0-7z',
+  download: 'M12 4v11M7.5 10.5L12 15l4.5-4.5M5 19.5h14',
+  forward: 'M9 5l7 7-7 7',
+  plus: 'M12 5v14M5 12h14',
+  minus: 'M5 12h14',
+  pause: 'M8.5 5.5v13M15.5 5.5v13',
   remove: 'M10 4.5a3.5 3.5 0 1 0 0 7a3.5 3.5 0 0 0 0-7zM3.5 20c.4-3.6 3-5.5 6.5-5.5 1.2 0 2.3.200 3.2.700M14.5 17h7',
 } as const;
 
 export type IconName = keyof typeof PATHS;
 
 // Arrows that point along the line of text turn round with it.
-const TURNS: ReadonlySet<IconName> = new Set<IconName>(['back', 'send', 'leave']);
+const TURNS: ReadonlySet<IconName> = new Set<IconName>(['back', 'forward', 'send', 'leave']);
 
 export function Icon({ name }: { name: IconName }) {
   return (

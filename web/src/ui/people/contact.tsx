@@ -13,23 +13,25 @@ import { Field } from '../kit/field';
 import { Icon } from '../kit/icon';
 import { Link } from '../kit/link';
 import { back } from '../route';
+import { Block } from './block';
 
 export function Contact({ address, close = false }: { address: string; close?: boolean }) {
   const app = useApp();
-  const [open, setOpen] = useState<'rename' | 'remove'>();
+  const [open, setOpen] = useState<'rename' | 'remove' | 'block'>();
   const [wrong, setWrong] = useState('');
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), []);
   const contact = app.contacts.value.find((c) => c.address === address);
   const name = nameOf(app, address);
   const chat = { at: 'chat', address } as const;
+  const blocked = app.blocked.value.has(address);
 
-  const add = (): void => {
-    app.addContact(address, '').catch((error: unknown) => {
-      setWrong(sentence(error));
-      announce(sentence(error), true);
-    });
+  const failed = (error: unknown): void => {
+    setWrong(sentence(error));
+    announce(sentence(error), true);
   };
+  const add = (): void => void app.addContact(address, '').catch(failed);
+  const unblock = (): void => void app.unblock(address).then(() => announce(t('blocked.undone', { name })), failed);
 
   return (
     <div class="sheet">
@@ -49,7 +51,7 @@ export function Contact({ address, close = false }: { address: string; close?: b
               <bdi>{name}</bdi>
             </p>
             <p class="here">
-              {contact === undefined ? t('contact.stranger') : contact.mutual ? t(`show.${contact.show}`) : contact.asked ? t('contact.asked', { name }) : ''}
+              {blocked ? t('blocked.text', { name }) : contact === undefined ? t('contact.stranger') : contact.mutual ? t(`show.${contact.show}`) : contact.asked ? t('contact.asked', { name }) : ''}
             </p>
             {contact !== undefined && contact.status !== '' && <p dir="auto">{contact.status}</p>}
             <div class="actions">
@@ -87,11 +89,16 @@ export function Contact({ address, close = false }: { address: string; close?: b
                 </button>
               </>
             )}
+            <button type="button" class="item danger" onClick={() => (blocked ? unblock() : setOpen('block'))}>
+              <Icon name="block" />
+              <span class="words">{t(blocked ? 'blocked.undo' : 'block.open')}</span>
+            </button>
           </div>
           {wrong !== '' && <p class="wrong">{wrong}</p>}
         </div>
       </div>
       {open === 'rename' && <Rename address={address} name={name} onClose={() => setOpen(undefined)} />}
+      {open === 'block' && <Block address={address} name={name} onClose={() => setOpen(undefined)} />}
       {open === 'remove' && <Remove address={address} name={name} onClose={() => setOpen(undefined)} />}
     </div>
   );

@@ -1,142 +1,116 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Settings: who one is, the account, how the app behaves on this device, and leaving.
-import '../people/people.css';
-import './settings.css';
-import { useEffect, useRef, useState } from 'preact/hooks';
+// The settings: the first page, and the ways to the others.
+import { useState } from 'preact/hooks';
 import { t } from '../../i18n';
-import { announce } from '../announce';
-import { sentence, useApp } from '../context';
+import { useApp } from '../context';
 import { Avatar } from '../kit/avatar';
 import { Copy } from '../kit/copy';
 import { Dialog } from '../kit/dialog';
-import { Icon } from '../kit/icon';
-import { back, go } from '../route';
+import { Icon, type IconName } from '../kit/icon';
+import { Link } from '../kit/link';
+import { go, type Page as PageName } from '../route';
 import { choice, CHOICES, choose } from '../theme';
+import { Devices } from './devices';
+import { Notifications } from './notifications';
+import { Group, Page, useWork } from './page';
 import { Password } from './password';
+import { Privacy } from './privacy';
+import { Profile } from './profile';
 
-export function Settings({ version }: { version: string }) {
+export function Settings({ page, version }: { page: PageName | undefined; version: string }) {
   const app = useApp();
-  const [open, setOpen] = useState<'password' | 'leave'>();
-  const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), []);
-  const session = app.session.value;
-  if (session.kind !== 'in') return null;
-  return (
-    <div class="sheet">
-      <div class="bar">
-        <button type="button" class="round" aria-label={t('common.back')} onClick={() => back()}>
-          <Icon name="back" />
-        </button>
-        <h1 ref={heading} tabIndex={-1}>
-          {t('settings.title')}
-        </h1>
-      </div>
-      <div class="scroll">
-        <div class="column">
-          <div class="person">
-            <Avatar address={session.address} name={session.name} size="l" />
-            <p class="called">
-              <bdi>{session.name}</bdi>
-            </p>
-          </div>
-          <div class="card">
-            <div class="item">
-              <span class="words alone">
-                <span class="label">{t('settings.address')}</span>
-                <br />
-                <bdi dir="ltr">{session.address}</bdi>
-                <br />
-                <span class="label">{t('settings.address.text')}</span>
-              </span>
-              <Copy text={session.address} label={t('settings.address.copy')} />
-            </div>
-          </div>
-          <section class="group" aria-labelledby="notifications">
-            <h2 id="notifications">{t('settings.notifications')}</h2>
-            <div class="card">
-              <Notifications />
-            </div>
-          </section>
-          <section class="group" aria-labelledby="theme">
-            <h2 id="theme">{t('settings.theme')}</h2>
-            <div class="card">
-              <fieldset class="choices" aria-labelledby="theme">
-                {CHOICES.map((one) => (
-                  <label key={one}>
-                    <input type="radio" name="theme" value={one} checked={choice.value === one} onChange={() => choose(one)} />
-                    {t(`settings.theme.${one}`)}
-                  </label>
-                ))}
-              </fieldset>
-            </div>
-          </section>
-          <section class="group" aria-labelledby="account">
-            <h2 id="account">{t('settings.security')}</h2>
-            <div class="card">
-              <button type="button" class="item" onClick={() => setOpen('password')}>
-                <Icon name="key" />
-                <span class="words">{t('settings.password')}</span>
-              </button>
-              <button type="button" class="item danger" onClick={() => setOpen('leave')}>
-                <Icon name="leave" />
-                <span class="words">{t('settings.logout')}</span>
-              </button>
-            </div>
-          </section>
-          <section class="group" aria-labelledby="about">
-            <h2 id="about">{t('settings.about')}</h2>
-            <div class="card">
-              <div class="item">
-                <Icon name="info" />
-                <span class="words">
-                  {t('settings.version', { version })}
-                  <br />
-                  <span class="label">{t('settings.about.text')}</span>
-                </span>
-              </div>
-            </div>
-          </section>
-        </div>
-      </div>
-      {open === 'password' && <Password onClose={() => setOpen(undefined)} />}
-      {open === 'leave' && <Leave onClose={() => setOpen(undefined)} />}
-    </div>
-  );
+  if (app.session.value.kind !== 'in') return null;
+  switch (page) {
+    case 'profile': return <Profile />;
+    case 'notifications': return <Notifications />;
+    case 'privacy': return <Privacy />;
+    case 'devices': return <Devices />;
+    default: return <First version={version} />;
+  }
 }
 
-function Notifications() {
+const WAYS: readonly (readonly [PageName, IconName])[] = [['profile', 'person'], ['notifications', 'bell'], ['privacy', 'shield'], ['devices', 'devices']];
+
+function First({ version }: { version: string }) {
   const app = useApp();
-  const state = app.notifications.value;
+  const [open, setOpen] = useState<'password' | 'leave'>();
+  const session = app.session.value;
+  if (session.kind !== 'in') return null;
+  const name = app.ownName.value || session.name;
   return (
-    <div class="item">
-      <Icon name="bell" />
-      <span class="words">{t(`settings.notifications.${state}`)}</span>
-      {state === 'ask' && (
-        <button type="button" class="button small" onClick={() => void app.enableNotifications().catch(() => undefined)}>
-          {t('settings.notifications.enable')}
+    <Page title={t('settings.title')}>
+      <div class="person">
+        <Avatar address={session.address} name={name} size="l" />
+        <p class="called">
+          <bdi>{name}</bdi>
+        </p>
+      </div>
+      <div class="card">
+        {WAYS.map(([page, icon]) => (
+          <Link key={page} class="item" to={{ at: 'settings', page }}>
+            <Icon name={icon} />
+            <span class="words">{t(`settings.${page}`)}</span>
+            <Icon name="forward" />
+          </Link>
+        ))}
+      </div>
+      <div class="card">
+        <div class="item">
+          <span class="words alone">
+            <span class="label">{t('settings.address')}</span>
+            <br />
+            <bdi dir="ltr">{session.address}</bdi>
+            <br />
+            <span class="label">{t('settings.address.text')}</span>
+          </span>
+          <Copy text={session.address} label={t('settings.address.copy')} />
+        </div>
+      </div>
+      <Group title={t('settings.theme')}>
+        <fieldset class="choices" aria-label={t('settings.theme')}>
+          {CHOICES.map((one) => (
+            <label key={one}>
+              <input type="radio" name="theme" value={one} checked={choice.value === one} onChange={() => choose(one)} />
+              {t(`settings.theme.${one}`)}
+            </label>
+          ))}
+        </fieldset>
+      </Group>
+      <Group title={t('settings.security')}>
+        <button type="button" class="item" onClick={() => setOpen('password')}>
+          <Icon name="key" />
+          <span class="words">{t('settings.password')}</span>
         </button>
-      )}
-    </div>
+        <button type="button" class="item danger" onClick={() => setOpen('leave')}>
+          <Icon name="leave" />
+          <span class="words">{t('settings.logout')}</span>
+        </button>
+      </Group>
+      <Group title={t('settings.about')}>
+        <div class="item">
+          <Icon name="info" />
+          <span class="words">
+            {t('settings.version', { version })}
+            <br />
+            <span class="label">{t('settings.about.text')}</span>
+          </span>
+        </div>
+      </Group>
+      {open === 'password' && <Password onClose={() => setOpen(undefined)} />}
+      {open === 'leave' && <Leave onClose={() => setOpen(undefined)} />}
+    </Page>
   );
 }
 
 function Leave({ onClose }: { onClose: () => void }) {
   const app = useApp();
-  const [busy, setBusy] = useState(false);
-  const [wrong, setWrong] = useState('');
-  const leave = async (): Promise<void> => {
-    if (busy) return;
-    setBusy(true);
-    try {
+  const { busy, wrong, run } = useWork();
+  const leave = (): Promise<boolean> =>
+    run(async () => {
       await app.logOut();
       go({ at: 'chats' }, true);
-    } catch (error) {
-      setBusy(false);
-      setWrong(sentence(error));
-      announce(sentence(error), true);
-    }
-  };
+    });
   return (
     <Dialog title={t('settings.logout.title')} onClose={onClose}>
       <p>{t('settings.logout.text')}</p>

@@ -6,13 +6,21 @@ import { computed, signal, type Signal } from '@preact/signals';
 import {
   CommandError,
   type App,
+  type CatchUp,
   type Chat,
   type Connection,
   type Contact,
+  type DeviceInfo,
   type Failure,
+  type Gap,
   type Invitation,
   type Message,
+  type NewFile,
+  type Picture,
+  type PushDevice,
+  type PushState,
   type Reason,
+  type ReportReason,
   type Request,
   type SendState,
   type Session,
@@ -35,6 +43,20 @@ export class FakeApp implements App {
   readonly contacts = signal<readonly Contact[]>([]);
   readonly requests = signal<readonly Request[]>([]);
   readonly notifications = signal<'ask' | 'on' | 'off' | 'unsupported'>('ask');
+  readonly catchUp = signal<CatchUp | undefined>(undefined);
+  readonly gaps = signal<readonly Gap[]>([]); // of the timeline that is open
+  readonly silenced = signal(false);
+  readonly push = signal<PushState>('off');
+  readonly discreet = signal(false);
+  readonly avatars = signal<ReadonlyMap<string, string>>(new Map());
+  readonly ownName = signal('');
+  readonly blocked = signal<ReadonlySet<string>>(new Set());
+  readonly uploads = signal<Readonly<Record<string, number>>>({});
+  readonly fileLimit = signal<number | undefined>(100_000_000);
+  readonly files = new Map<string, Blob>(); // by key of the message
+  accessed: readonly DeviceInfo[] = [];
+  pushed: readonly PushDevice[] = [];
+  tested = ''; // what a test of the push says
   readonly #log = signal<ReadonlyMap<string, readonly Message[]>>(new Map());
   readonly #read = signal<ReadonlyMap<string, number>>(new Map()); // chat → how many messages were seen
   readonly #typing = signal<ReadonlySet<string>>(new Set());
@@ -108,6 +130,11 @@ export class FakeApp implements App {
     this.#later(1500, () => (this.connection.value = 'online'));
   }
 
+  holdCatchUp(hold: boolean): void {
+    this.#called('holdCatchUp', String(hold));
+    if (this.catchUp.value !== undefined) this.catchUp.value = { ...this.catchUp.value, paused: hold };
+  }
+
   async timeline(chat: string): Promise<Timeline> {
     this.#called('timeline', chat);
     const all = computed(() => this.#log.value.get(chat) ?? []);
@@ -116,6 +143,13 @@ export class FakeApp implements App {
     return {
       messages: computed(() => all.value.slice(from.value)),
       complete: computed(() => from.value === 0),
+      loading: signal(false),
+      gaps: this.gaps,
+      fill: async (id) => {
+        this.#called('fill', id);
+        await this.#wait();
+        this.gaps.value = this.gaps.value.filter((g) => g.id !== id);
+      },
       unreadFrom,
       older: async () => {
         await this.#wait();
@@ -191,9 +225,88 @@ export class FakeApp implements App {
     return { url, qr: '/src/ui/testing/qr.svg', expires: this.#now() + 7 * 86_400_000 };
   }
 
+  async setName(name: string): Promise<void> {
+    this.#called('setName', name);
+    await this.#wait();
+    this.ownName.value = name;
+  }
+
+  async setAvatar(picture: Picture | undefined): Promise<void> {
+    this.#called('setAvatar', picture === undefined ? 'none' : `${picture.blob.type} ${picture.width}`);
+    await this.#wait();
+    const session = this.session.value;
+    if (session.kind !== 'in') return;
+    const next = new Map(this.avatars.value);
+    if (picture === undefined) next.delete(session.address);
+    else next.set(session.address, URL.createObjectURL(picture.blob));
+    this.avatars.value = next;
+  }
+
+  async block(address: string, report: ReportReason): Promise<void> {
+    this.#called('block', address, ...(report === '' ? [] : [report]));
+    await this.#wait();
+    this.blocked.value = new Set(this.blocked.value).add(address);
+  }
+
+  async unblock(address: string): Promise<void> {
+    this.#called('unblock', address);
+    await this.#wait();
+    this.blocked.value = new Set([...this.blocked.value].filter((a) => a !== address));
+  }
+
+  async devices(): Promise<readonly DeviceInfo[]> {
+    this.#called('devices');
+    await this.#wait();
+    return this.accessed;
+  }
+
+  async signOut(ids: readonly string[]): Promise<void> {
+    this.#called('signOut', ...ids);
+    await this.#wait();
+    this.accessed = this.accessed.filter((d) => !ids.includes(d.id));
+  }
+
+  async sendFile(chat: string, file: NewFile, caption: string): Promise<void> {
+    this.#called('sendFile', chat, file.name, ...(caption === '' ? [] : [caption]));
+    const { blob, name, width, height } = file;
+    const kind = blob.type.startsWith('image/') ? 'picture' : 'file';
+    const key = this.put(chat, '', { mine: true, state: 'queued', file: { url: '', name, type: blob.type, size: blob.size, width, height, kind } });
+    this.files.set(key, blob);
+    if (caption !== '') this.put(chat, caption, { mine: true, state: 'queued' });
+  }
+
+  async localFile(key: string): Promise<Blob | undefined> {
+    return this.files.get(key);
+  }
+
   async enableNotifications(): Promise<void> {
     this.#called('enableNotifications');
     this.notifications.value = 'on';
+    this.silenced.value = false;
+    if (this.push.value === 'off') this.push.value = 'on';
+  }
+
+  async disableNotifications(): Promise<void> {
+    this.#called('disableNotifications');
+    this.silenced.value = true;
+    if (this.push.value === 'on') this.push.value = 'off';
+  }
+
+  async pushDevices(): Promise<readonly PushDevice[]> {
+    this.#called('pushDevices');
+    await this.#wait();
+    return this.pushed;
+  }
+
+  async testPush(): Promise<string> {
+    this.#called('testPush');
+    await this.#wait();
+    return this.tested;
+  }
+
+  async setDiscreet(discreet: boolean): Promise<void> {
+    this.#called('setDiscreet', String(discreet));
+    this.discreet.value = discreet;
   }
 
   // What a test or a scene does from outside.

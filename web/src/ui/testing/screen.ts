@@ -2,6 +2,7 @@
 
 // What a test of the screens needs: put them up, look for things as a person would, act, and wait until it settled.
 import { act } from 'preact/test-utils';
+import { vi } from 'vitest';
 import { mount } from '../mount';
 import type { FakeApp } from './fake';
 
@@ -61,6 +62,12 @@ async function doing(f: () => void | Promise<void>): Promise<void> {
     await settle();
   });
   for (let i = 0; i < 3; i++) await act(settle);
+  // Parts of the app are fetched when they are needed.
+  await act(async () => {
+    await vi.dynamicImportSettled();
+    await settle();
+  });
+  await act(settle);
 }
 
 // The fake answers in microtasks (delay 0): a few turns are enough for every chain of them.
