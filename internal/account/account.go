@@ -138,6 +138,7 @@ type Service struct {
 	seal       sealer
 	cache      cache
 	hooks      []func(Account, Change)
+	signOuts   []func(*db.Tx, int64, ClientKey) error
 
 	clients       clientBook
 	keepAddresses bool

@@ -282,7 +282,10 @@ func (s *Service) useToken(tx *db.Tx, c Candidate, u Use, by *Client) (due strin
 	}
 	if u.Last {
 		// XEP-0484 §3.6 ends the token at once; whatever else the client was given goes with it.
-		return "", s.EndTokens(tx, c.account, c.client)
+		if err := s.EndTokens(tx, c.account, c.client); err != nil {
+			return "", err
+		}
+		return "", s.signedOut(tx, c.account, KeyOf(c.client, ""))
 	}
 	// XEP-0484 §3.5: a token that is used ends those that the client got before it.
 	const older = `DELETE FROM account_token WHERE account = $1 AND client = $2 AND id < $3`

@@ -30,6 +30,11 @@ func OpenAdmin(ctx context.Context, c config.Config) (control.Admin, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.accounts.OnChange(func(a account.Account, what account.Change) {
+		if what == account.PasswordChanged { // a server does it where it ends the sessions
+			s.push.ForgetOthers(a.ID)
+		}
+	})
 	return &admin{services: s, landing: landing(c), close: s.close}, nil
 }
 

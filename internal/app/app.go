@@ -23,10 +23,12 @@ import (
 	"github.com/kith-im/kith/internal/config"
 	"github.com/kith-im/kith/internal/control"
 	"github.com/kith-im/kith/internal/feature/csi"
+	"github.com/kith-im/kith/internal/feature/unifiedpush"
 	"github.com/kith-im/kith/internal/httpd"
 	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/metrics"
 	"github.com/kith-im/kith/internal/portal"
+	"github.com/kith-im/kith/internal/push"
 	"github.com/kith-im/kith/internal/terminal"
 	"github.com/kith-im/kith/internal/xmpp/bosh"
 	"github.com/kith-im/kith/internal/xmpp/c2s"
@@ -120,6 +122,9 @@ type server struct {
 	traffic *traffic
 	metrics *metrics.Registry
 
+	dispatcher *push.Dispatcher
+	endpoints  *unifiedpush.UnifiedPush
+
 	web, plain, direct, numbers net.Listener // nil: not wanted
 }
 
@@ -134,6 +139,10 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	})
 	srv.traffic = &traffic{}
 	srv.traffic.install(srv.router)
+	srv.dispatcher = push.NewDispatcher(s.push)
+	if err := srv.installPush(c, o); err != nil {
+		return nil, err
+	}
 	features := install(srv.router, s, c, o, landing(c), srv.remove)
 	s.accounts.OnChange(srv.accountChanged)
 
@@ -188,6 +197,7 @@ func (s *server) newHTTP(c config.Config, version string) (*httpd.Server, error)
 			{Pattern: "/assets-portal/", Handler: pages},
 			{Pattern: httpd.WebSocketPath, Handler: s.clients.WebSocket(s.webSocketPolicy(c.Web.URL))},
 			{Pattern: httpd.BOSHPath, Handler: s.bosh, MaxBody: s.bosh.MaxBody()},
+			{Pattern: unifiedpush.Path, Handler: s.endpoints},
 		},
 		Page: pages.Problem,
 		Log:  s.log.With("pkg", "httpd"),
@@ -258,6 +268,8 @@ func (s *server) run(ctx context.Context) error {
 	start(background, "accounts", s.accounts.Run)
 	start(background, "invitations", s.invites.Run)
 	start(background, "sleeping sessions", s.sleepers.Run)
+	start(background, "health of pushes", s.push.Run)
+	start(background, "pushes", s.dispatcher.Run)
 	start(background, "removed accounts", s.removal.Run)
 	start(background, "archive", func(ctx context.Context) error { return s.archive.Run(ctx, s.upkeep) })
 	start(background, "memory", keepMemory)

@@ -25,12 +25,20 @@ func (s *server) accountChanged(a account.Account, what account.Change) {
 	if err != nil {
 		return // it never had a session
 	}
+	if what == account.Deleted {
+		s.push.AccountGone(a.ID)
+	}
 	s.router.Do(bare, func(context.Context) {
+		var spared []string
 		for _, d := range s.router.Devices(bare) {
 			if what == account.PasswordChanged && d.Spared() {
+				spared = append(spared, string(account.KeyOf(d.Client, d.JID.Resource())))
 				continue // it is the one that changed it
 			}
 			d.Kick(condition, "")
+		}
+		if what == account.PasswordChanged {
+			s.push.ForgetOthers(a.ID, spared...)
 		}
 	})
 }

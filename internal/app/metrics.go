@@ -57,6 +57,15 @@ func (s *server) measure(version string) *metrics.Registry {
 	r.Counter("kith_invite_redeemed_total", "Uses of invitations.", s.invites.Redeemed())
 	r.Vec("kith_report_made_total", "Reports of people to the admins, by reason: spam, abuse or other.", s.reports.Made(), "reason")
 
+	pushes := s.push.Counters()
+	r.Gauges("kith_push_registrations", "Devices that are woken by a push service, by kind: web for browsers, xep0357 for other apps.",
+		"kind", s.push.Registered)
+	r.Vec("kith_push_sent_total", "Pushes that a push service has taken.", &pushes.Sent, "kind")
+	r.Vec("kith_push_failed_total", "Pushes that it has not, by reason; what may be taken later is tried again, and counted each time.",
+		&pushes.Failed, "kind", "reason")
+	r.Vec("kith_push_removed_total", "Devices that are not woken any more, by reason: asked, replaced, evicted, signed-out, "+
+		"account, and by the push service gone or refused.", &pushes.Removed, "kind", "reason")
+
 	web := s.http.Counters()
 	r.Vec("kith_httpd_requests_total", "Requests of HTTP that were answered, by route and by class of status; cut is an "+
 		"answer that broke off.", &web.Requests, "route", "class")

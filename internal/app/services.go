@@ -23,6 +23,7 @@ import (
 	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/keyfile"
+	"github.com/kith-im/kith/internal/push"
 	"github.com/kith-im/kith/internal/report"
 	"github.com/kith-im/kith/internal/seen"
 	"github.com/kith-im/kith/internal/sleeper"
@@ -45,6 +46,7 @@ type services struct {
 	known    *capability.Service
 	blocks   *blocklist.Service
 	reports  *report.Service
+	push     *push.Service
 	signup   *signup.Act
 	removal  *removal.Act
 
@@ -84,7 +86,7 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	}
 	// The accounts come first: rows of the others hang on theirs.
 	err = s.db.Migrate(ctx, account.Schema(), contact.Schema(), invite.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema(),
-		item.Schema(), capability.Schema(), blocklist.Schema(), report.Schema())
+		item.Schema(), capability.Schema(), blocklist.Schema(), report.Schema(), push.Schema())
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +101,10 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	s.known = capability.New(s.db, capability.Options{Log: log.With("pkg", "capability")})
 	s.blocks = blocklist.New(s.db)
 	s.reports = report.New(s.db, report.Options{})
+	s.push = push.New(s.db, push.Options{Log: log.With("pkg", "push")})
+	if err := s.push.Load(ctx); err != nil {
+		return nil, err
+	}
 	s.upkeep = upkeep(c.Archive.Days, s.seen, log)
 	s.signup = &signup.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
 	s.removal = removal.New(removal.Options{

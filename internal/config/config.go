@@ -40,6 +40,7 @@ type Config struct {
 	Contact  Contact  `toml:"contact"`
 	Limits   Limits   `toml:"limits"`
 	Files    Files    `toml:"files"`
+	Push     Push     `toml:"push"`
 	Log      Log      `toml:"log"`
 
 	// Programs beside the server that have a domain of their own and connect to listen.components, such as gateways to
@@ -181,6 +182,18 @@ type Files struct {
 	PerAccount int64 `toml:"per_account"`
 }
 
+// Push is how phones and browsers are woken that sleep.
+type Push struct {
+	// What the push services of apps are told in place of a message's text, the same for every message; nobody's words and
+	// names go there. They look whether there is something to tell what cannot wait. "" for nothing, which makes pushes late.
+	Notice string `toml:"notice"`
+
+	// Lets people name push services for their browsers that are on this machine or in its network, and without
+	// encryption. For tests and development only: anybody with an account could have the server connect to what nobody
+	// else can reach.
+	AllowLocal bool `toml:"allow_local"`
+}
+
 // A Component is a program that may connect.
 type Component struct {
 	Domain string `toml:"domain"`
@@ -213,6 +226,7 @@ func Defaults(domain string) Config {
 		Limits:   Limits{Sessions: 20, Stanza: 256 << 10},
 		// 100 MiB, and what encryption adds (XEP-0454 §3).
 		Files: Files{MaxSize: 100<<20 + 16, PerDay: 1 << 30, PerAccount: 10 << 30},
+		Push:  Push{Notice: "New message"},
 		Log:   Log{Level: "info", Format: "text"},
 	}
 }

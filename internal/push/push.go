@@ -61,7 +61,7 @@ func (k Kind) most() int {
 type Registration struct {
 	ID      int64
 	Owner   int64  // the account
-	Client  string // see ClientID
+	Client  string // the name of the client among those of the account (account.ClientKey)
 	Kind    Kind
 	Service string    // App: the service's address; Web: the endpoint
 	Node    string    // App: the node there, or ""; Web: ""
@@ -76,15 +76,6 @@ type Registration struct {
 	Error    string    // why the last of these failed, one word; "" where none did
 
 	refused int // of the failures, those that time does not mend
-}
-
-// ClientID is the name under which a client's registrations are kept: its own id, or its resource behind a slash where it
-// told none.
-func ClientID(client, resource string) string {
-	if client != "" {
-		return client
-	}
-	return "/" + resource
 }
 
 // Options say how registrations are kept.

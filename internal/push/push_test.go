@@ -351,10 +351,3 @@ func TestTakes(t *testing.T) {
 		}
 	}
 }
-
-func TestClientID(t *testing.T) {
-	t.Parallel()
-	if ClientID("id", "phone") != "id" || ClientID("", "phone") != "/phone" {
-		t.Error("a client is called otherwise")
-	}
-}

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/push"
@@ -77,7 +78,7 @@ func Install(r *router.Router, o Options) *Push {
 }
 
 // clientOf is the name of a device's client among the registrations.
-func clientOf(d *router.Device) string { return push.ClientID(d.Client, d.JID.Resource()) }
+func clientOf(d *router.Device) string { return string(account.KeyOf(d.Client, d.JID.Resource())) }
 
 // patience lets the session of a device that can be woken sleep longer than others.
 func (p *Push) patience(ctx context.Context, d *router.Device) time.Duration {

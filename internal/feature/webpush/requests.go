@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/push"
 	"github.com/kith-im/kith/internal/webpush"
@@ -25,7 +26,7 @@ import (
 const maxMuted = 200
 
 // clientOf is the name of a device's client among the registrations.
-func clientOf(d *router.Device) string { return push.ClientID(d.Client, d.JID.Resource()) }
+func clientOf(d *router.Device) string { return string(account.KeyOf(d.Client, d.JID.Resource())) }
 
 // list tells the server's key, and which devices are woken.
 func (x *room) list(_ context.Context, q *router.Request) (xmlstream.Raw, error) {
@@ -36,7 +37,7 @@ func (x *room) list(_ context.Context, q *router.Request) (xmlstream.Raw, error)
 		if r.Client == clientOf(q.Device) {
 			b.Attr("this", "true")
 		}
-		b.Attr("client", r.Client).Attr("service", hostOf(r))
+		b.Attr("client", x.ClientRef(r.Owner, account.ClientKey(r.Client))).Attr("service", hostOf(r))
 		instant(&b, "since", r.Since)
 		instant(&b, "sent", r.Sent)
 		instant(&b, "failed", r.Failed)

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/push"
 	"github.com/kith-im/kith/internal/webpush"
@@ -42,10 +43,11 @@ type Options struct {
 	Registrations *push.Service
 	Dispatcher    *push.Dispatcher
 	Sender        *webpush.Sender
-	Allows        func(host string) bool // whether a browser may name that host; see package outward
-	Insecure      bool                   // endpoints may be plain http: for tests
-	Key           [32]byte               // of topics; nobody else has it
-	Now           func() time.Time       // nil: time.Now
+	Allows        func(host string) bool                        // whether a browser may name that host; see package outward
+	ClientRef     func(owner int64, k account.ClientKey) string // what a client is called in the list of devices (XEP-0494)
+	Insecure      bool                                          // endpoints may be plain http: for tests
+	Key           [32]byte                                      // of topics; nobody else has it
+	Now           func() time.Time                              // nil: time.Now
 }
 
 type room struct {

@@ -4,7 +4,7 @@
 CREATE TABLE push (
 	id       BIGINT NOT NULL PRIMARY KEY, -- never given twice
 	owner    BIGINT NOT NULL REFERENCES account (id) ON DELETE CASCADE,
-	client   TEXT   NOT NULL,             -- the client's id, or its resource behind a slash
+	client   TEXT   NOT NULL,             -- account.ClientKey
 	kind     TEXT   NOT NULL,
 	service  TEXT   NOT NULL,             -- whom to ask: a URL, or an address
 	node     TEXT   NOT NULL,             -- which of that service's; '' where it has no such thing

@@ -37,8 +37,9 @@ func (w *World) installPush(ctx context.Context, r *router.Router, i int, keys k
 	p := push.Install(r, push.Options{DB: w.DB, Registrations: w.Push, Dispatcher: d, Contacts: w.Contacts, Notice: Notice, Log: r.Log})
 	webpush.Install(r, webpush.Options{
 		DB: w.DB, Registrations: w.Push, Dispatcher: d, Key: keys.Derive("web-push-topic"),
-		Sender: sender.New(sender.Options{Client: &http.Client{Transport: w}, Key: key, Contact: "https://" + Domain}),
-		Allows: func(host string) bool { return host != "localhost" },
+		Sender:    sender.New(sender.Options{Client: &http.Client{Transport: w}, Key: key, Contact: "https://" + Domain}),
+		ClientRef: w.Accounts.ClientRef,
+		Allows:    func(host string) bool { return host != "localhost" },
 	})
 	w.Items.OnChange(func(c item.Change) {
 		if w.home(c.Owner.JID) == i {
