@@ -32,6 +32,7 @@ import (
 	"github.com/kith-im/kith/internal/terminal"
 	"github.com/kith-im/kith/internal/xmpp/bosh"
 	"github.com/kith-im/kith/internal/xmpp/c2s"
+	"github.com/kith-im/kith/internal/xmpp/component"
 	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 	"github.com/kith-im/kith/web"
@@ -116,6 +117,7 @@ type server struct {
 	log     *slog.Logger
 	router  *router.Router
 	clients *c2s.Server
+	beside  *component.Server
 	bosh    *bosh.Gateway
 	http    *httpd.Server
 	control *control.Server
@@ -125,7 +127,7 @@ type server struct {
 	dispatcher *push.Dispatcher
 	endpoints  *unifiedpush.UnifiedPush
 
-	web, plain, direct, numbers net.Listener // nil: not wanted
+	web, plain, direct, inner, numbers net.Listener // nil: not wanted
 }
 
 // assemble makes the parts and lets them know each other. It starts nothing.
@@ -156,6 +158,9 @@ func assemble(c config.Config, s *services, o Options) (*server, error) {
 	}
 	limits := xmlstream.AfterAuth
 	limits.Bytes = c.Limits.Stanza
+	if srv.beside, err = components(srv.router, c, o, limits); err != nil {
+		return nil, err
+	}
 	srv.clients = c2s.New(c2s.Options{
 		Domain: s.domain, Log: log.With("pkg", "c2s"), DB: s.db, Router: srv.router, Accounts: s.accounts, Sleepers: s.sleepers,
 		Registrar: s.signup, MayRegister: httpd.NewLimiter(registerEvery, registerBurst, time.Now).AllowFrom,
@@ -196,6 +201,7 @@ func (s *server) newHTTP(c config.Config, version string) (*httpd.Server, error)
 			{Pattern: "/invite/", Handler: pages},
 			{Pattern: "/assets-portal/", Handler: pages},
 			{Pattern: httpd.WebSocketPath, Handler: s.clients.WebSocket(s.webSocketPolicy(c.Web.URL))},
+			s.filesMount(c),
 			{Pattern: httpd.BOSHPath, Handler: s.bosh, MaxBody: s.bosh.MaxBody()},
 			{Pattern: unifiedpush.Path, Handler: s.endpoints},
 		},
@@ -227,6 +233,7 @@ func (s *server) listen(c config.Config) (err error) {
 		{&s.web, c.Listen.Web, "listen.web"},
 		{&s.plain, c.Listen.Clients, "listen.clients"},
 		{&s.direct, c.Listen.ClientsTLS, "listen.clients_tls"},
+		{&s.inner, inner(c), "listen.components"},
 		{&s.numbers, c.Listen.Metrics, "listen.metrics"},
 	} {
 		if l.address == "" {
@@ -240,7 +247,7 @@ func (s *server) listen(c config.Config) (err error) {
 }
 
 func (s *server) closeListeners() {
-	for _, l := range []net.Listener{s.web, s.plain, s.direct, s.numbers} {
+	for _, l := range []net.Listener{s.web, s.plain, s.direct, s.inner, s.numbers} {
 		if l != nil {
 			l.Close() // it has accepted nobody
 		}
@@ -251,7 +258,7 @@ func (s *server) closeListeners() {
 // run starts everything that runs for long, waits for ctx or for a part that fails, and stops it all.
 func (s *server) run(ctx context.Context) error {
 	var wg sync.WaitGroup // everything that is started here
-	failed := make(chan error, 8)
+	failed := make(chan error, 16)
 	start := func(ctx context.Context, name string, run func(context.Context) error) {
 		wg.Go(func() {
 			if err := run(ctx); err != nil {
@@ -270,6 +277,7 @@ func (s *server) run(ctx context.Context) error {
 	start(background, "sleeping sessions", s.sleepers.Run)
 	start(background, "health of pushes", s.push.Run)
 	start(background, "pushes", s.dispatcher.Run)
+	start(background, "files", s.files.Run)
 	start(background, "removed accounts", s.removal.Run)
 	start(background, "archive", func(ctx context.Context) error { return s.archive.Run(ctx, s.upkeep) })
 	start(background, "memory", keepMemory)
@@ -284,6 +292,9 @@ func (s *server) run(ctx context.Context) error {
 	}
 	if s.direct != nil {
 		start(listening, "clients over TLS", func(ctx context.Context) error { return s.clients.Serve(ctx, s.direct, true) })
+	}
+	if s.inner != nil {
+		start(listening, "components", func(ctx context.Context) error { return s.beside.Serve(ctx, s.inner) })
 	}
 	if s.web != nil {
 		start(listening, "BOSH", s.bosh.Run)
@@ -311,6 +322,7 @@ func (s *server) rest(ctx context.Context) error {
 	closing, done := context.WithTimeout(ctx, closeTime)
 	defer done()
 	err := s.clients.Shutdown(closing) // what was read becomes safe
+	err = errors.Join(err, s.beside.Shutdown(closing))
 	patience, done := context.WithTimeout(ctx, stopTime)
 	defer done()
 	err = errors.Join(err, s.router.Idle(patience)) // and comes to the sessions that sleep now

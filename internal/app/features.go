@@ -22,6 +22,7 @@ import (
 	"github.com/kith-im/kith/internal/feature/register"
 	"github.com/kith-im/kith/internal/feature/reporting"
 	"github.com/kith-im/kith/internal/feature/roster"
+	"github.com/kith-im/kith/internal/feature/upload"
 	"github.com/kith-im/kith/internal/feature/version"
 	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/xmpp/router"
@@ -60,13 +61,15 @@ func install(r *router.Router, s *services, c config.Config, o Options, landing 
 	s.contacts.OnChange(pubsub.ContactChanged)
 	p.Introduce(pubsub.Probe)
 
-	clients.Install(r, clients.Options{DB: s.db, Accounts: s.accounts, Now: time.Now})
+	clients.Install(r, clients.Options{DB: s.db, Accounts: s.accounts, Now: time.Now, Forget: s.signedOut})
 	inv := invites.New(s.signup, s.domain.Domain(), landing)
 	cmds := commands.Install(r, time.Now, append(administration(r, s, o.Log, remove),
 		commands.Command{Node: invites.InviteNode, Name: invites.InviteName, May: invites.MayInvite, First: commands.Do(inv.Invite)},
 		commands.Command{Node: invites.CreateNode, Name: invites.CreateName, May: invites.MayCreate,
 			First: commands.Ask(invites.Form(), commands.Do(inv.Create))})...)
 	about, lists := aboutServer(r, c, o.Version)
+	about = append(about, upload.Install(r, s.files, s.files.MaxSize, time.Now))
+	open(r)
 
 	return disco.Install(r, s.domain.Domain(), visibility{s.contacts}, pubsub, about, append(lists, cmds)...) + roster.StreamFeatures
 }

@@ -66,6 +66,22 @@ func (s *server) measure(version string) *metrics.Registry {
 	r.Vec("kith_push_removed_total", "Devices that are not woken any more, by reason: asked, replaced, evicted, signed-out, "+
 		"account, and by the push service gone or refused.", &pushes.Removed, "kind", "reason")
 
+	beside := s.beside.Counters()
+	r.Gauge("kith_component_connected", "Programs beside the server that are connected.",
+		func() float64 { return float64(beside.Connected.Value()) })
+	r.Vec("kith_component_connections_total", "Connections of such programs, by outcome: accepted, refused when there were too "+
+		"many, lost, or the condition of the error.", &beside.Connections, "outcome")
+	r.Vec("kith_component_stanzas_total", "Stanzas from them (in) and for them (out).", &beside.Stanzas, "direction")
+	r.Vec("kith_component_stream_errors_total", "Their streams that the server ended with an error, by its condition.",
+		&beside.StreamErrors, "condition")
+
+	files := s.files.Counters()
+	r.Vec("kith_upload_slots_total", "Places for files that were asked for, by outcome: given, refused, quota for those who "+
+		"have sent much within a day, full for those who keep much here.", &files.Slots, "outcome")
+	r.Counter("kith_upload_files_total", "Files that were brought.", &files.Files)
+	r.Counter("kith_upload_bytes_total", "Bytes of these.", &files.Bytes)
+	r.Counter("kith_upload_removed_total", "Files that were taken from the disk.", &files.Removed)
+
 	web := s.http.Counters()
 	r.Vec("kith_httpd_requests_total", "Requests of HTTP that were answered, by route and by class of status; cut is an "+
 		"answer that broke off.", &web.Requests, "route", "class")

@@ -15,6 +15,7 @@ import (
 	"github.com/kith-im/kith/internal/act/removal"
 	"github.com/kith-im/kith/internal/act/signup"
 	"github.com/kith-im/kith/internal/archive"
+	"github.com/kith-im/kith/internal/blob"
 	"github.com/kith-im/kith/internal/blocklist"
 	"github.com/kith-im/kith/internal/capability"
 	"github.com/kith-im/kith/internal/config"
@@ -27,6 +28,7 @@ import (
 	"github.com/kith-im/kith/internal/report"
 	"github.com/kith-im/kith/internal/seen"
 	"github.com/kith-im/kith/internal/sleeper"
+	"github.com/kith-im/kith/internal/upload"
 	"github.com/kith-im/kith/internal/xmpp/jid"
 )
 
@@ -47,6 +49,8 @@ type services struct {
 	blocks   *blocklist.Service
 	reports  *report.Service
 	push     *push.Service
+	blobs    *blob.Store
+	files    *upload.Service
 	signup   *signup.Act
 	removal  *removal.Act
 
@@ -86,7 +90,7 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	}
 	// The accounts come first: rows of the others hang on theirs.
 	err = s.db.Migrate(ctx, account.Schema(), contact.Schema(), invite.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema(),
-		item.Schema(), capability.Schema(), blocklist.Schema(), report.Schema(), push.Schema())
+		item.Schema(), capability.Schema(), blocklist.Schema(), report.Schema(), upload.Schema(), push.Schema())
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +109,14 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	if err := s.push.Load(ctx); err != nil {
 		return nil, err
 	}
+	if err = s.openFiles(c, upload.Options{Log: log.With("pkg", "upload")}); err != nil {
+		return nil, err
+	}
 	s.upkeep = upkeep(c.Archive.Days, s.seen, log)
 	s.signup = &signup.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
 	s.removal = removal.New(removal.Options{
 		DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Archive: s.archive, Domain: c.Domain,
-		Clear: []func(*db.Tx, int64) (int, error){s.items.Clear, s.blocks.Clear},
+		Clear: []func(*db.Tx, int64) (int, error){s.items.Clear, s.blocks.Clear, s.files.Clear},
 		Log:   log.With("pkg", "removal"),
 	})
 	return s, nil
@@ -120,6 +127,9 @@ func (s *services) close() error {
 	var err error
 	if s.db != nil {
 		err = s.db.Close()
+	}
+	if s.blobs != nil {
+		err = errors.Join(err, s.blobs.Close())
 	}
 	s.unlock()
 	return err

@@ -164,12 +164,17 @@ func (d *disco) accountItems(ctx context.Context, q *router.Request) (xmlstream.
 	return b.End().Build(), nil
 }
 
-// items lists nothing: there are no services beside the server.
-func (d *disco) items(_ context.Context, q *router.Request) (xmlstream.Raw, error) {
+// services lists what is beside the server: the components, for example (XEP-0114).
+func (d *disco) services(_ context.Context, q *router.Request) (xmlstream.Raw, error) {
 	if q.Payload.Attr("node") != "" {
 		return "", stanza.ItemNotFound
 	}
-	return xmlstream.Elem(nsItems, "query"), nil
+	var b xmlstream.Builder
+	b.Start(nsItems, "query")
+	for _, domain := range d.r.Domains() {
+		b.Start(nsItems, "item").Attr("jid", domain.String()).End()
+	}
+	return b.End().Build(), nil
 }
 
 // serverItems lists what the server has at the node that is asked for.
@@ -186,7 +191,7 @@ func (d *disco) serverItems(ctx context.Context, q *router.Request) (xmlstream.R
 		})
 		return b.End().Build(), nil
 	}
-	return d.items(ctx, q)
+	return d.services(ctx, q)
 }
 
 // visible lets only those ask of an account who get its presence (XEP-0030 §8): others see what they would see
