@@ -30,6 +30,7 @@ import (
 	"github.com/kith-im/kith/internal/feature/blocking"
 	"github.com/kith-im/kith/internal/feature/caps"
 	"github.com/kith-im/kith/internal/feature/carbons"
+	"github.com/kith-im/kith/internal/feature/clients"
 	"github.com/kith-im/kith/internal/feature/csi"
 	"github.com/kith-im/kith/internal/feature/mam"
 	"github.com/kith-im/kith/internal/feature/pep"
@@ -69,6 +70,9 @@ type World struct {
 
 	// Web answers as the push services of browsers, on any goroutine; nil: there are none.
 	Web func(*http.Request) (*http.Response, error)
+
+	// SignedOut are the clients that were signed out.
+	SignedOut []clients.SignedOut
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -178,6 +182,7 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 			t.Fatal(err)
 		}
 		ping.Install(r)
+		clients.Install(r, clients.Options{DB: w.DB, Accounts: w.Accounts, Now: time.Now, Forget: w.forget})
 		w.Routers = append(w.Routers, r)
 	}
 	for _, r := range w.Routers {
@@ -190,6 +195,12 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 		}
 	}
 	return w
+}
+
+// forget notes who was signed out. It runs on the writer's goroutine.
+func (w *World) forget(tx *db.Tx, c clients.SignedOut) error {
+	tx.After(func() { w.SignedOut = append(w.SignedOut, c) })
+	return nil
 }
 
 // Close stops the world in good order; its database is closed with the test.
@@ -313,10 +324,10 @@ func (c *carrier) Send(to router.Node, p router.Packet) {
 	c.mu.Unlock()
 	from := router.Node(fmt.Sprint(c.me))
 	after := func(d time.Duration) {
-		go func() { // ends with the bubble; no AfterFunc, of which the race detector in a bubble makes too much
+		c.world.wg.Go(func() { // no AfterFunc, of which the race detector in a bubble makes too much
 			time.Sleep(d)
 			c.world.Routers[n].Receive(from, p)
-		}()
+		})
 	}
 	switch dice {
 	case 0:
