@@ -13,6 +13,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/kith-im/kith/internal/db"
@@ -127,45 +128,59 @@ func (s *Service) Credentials(ctx context.Context, name, mech string) (sasl.Cred
 // keys are those of an account, by sasl.Hash.
 type keys [sasl.SHA512 + 1]sasl.Credentials
 
-// keysOf returns the account of name with its keys; ErrUnknown if nobody has it. It asks the store each time, and for
-// nobody's keys too: see the package's comment.
+// keysOf returns the account of name with its keys; ErrUnknown if nobody has it. It asks the store each time, and reads
+// somebody's keys for a name that nobody has: see the package's comment.
 func (s *Service) keysOf(ctx context.Context, name string) (a Account, k keys, err error) {
 	name, _ = s.normal(name) // "" is nobody's name
-	unknown := false
-	err = s.db.Read(ctx, func(tx *db.ReadTx) (err error) {
-		a, err = named(tx, name)
-		if unknown = errors.Is(err, ErrUnknown); err != nil && !unknown {
+	known := false
+	err = s.db.ReadOne(ctx, func(tx *db.ReadTx) error {
+		const q = `
+			SELECT account.id, account.name, account.role, account.disabled, account.created_at, account.password,
+				k.hash, k.salt, k.iterations, k.stored_key, k.server_key
+			FROM (SELECT 1) AS one LEFT JOIN account ON account.name = $1
+				LEFT JOIN account_credential AS k ON k.account = COALESCE(account.id, (SELECT MIN(id) FROM account))`
+		rows, err := tx.Query(q, name)
+		if err != nil {
 			return err
 		}
-		return k.read(tx, a.ID)
-	})
-	if err == nil && unknown {
-		err = ErrUnknown
-	}
-	return a, k, err
-}
-
-// read fills k from the store.
-func (k *keys) read(tx *db.ReadTx, account int64) error {
-	const q = `SELECT hash, salt, iterations, stored_key, server_key FROM account_credential WHERE account = $1`
-	rows, err := tx.Query(q, account)
-	if err != nil {
-		return fmt.Errorf("read credentials: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var hash string
-		var c sasl.Credentials
-		if err := rows.Scan(&hash, &c.Salt, &c.Iterations, &c.StoredKey, &c.ServerKey); err != nil {
-			return fmt.Errorf("read credentials: %w", err)
-		}
-		for _, h := range sasl.Hashes() {
-			if h.String() == hash {
-				k[h] = c
+		defer rows.Close()
+		for rows.Next() {
+			var row struct {
+				id, created, password, iterations *int64
+				name, role, hash                  *string
+				disabled                          *bool
+			}
+			var c sasl.Credentials
+			err := rows.Scan(&row.id, &row.name, &row.role, &row.disabled, &row.created, &row.password,
+				&row.hash, &c.Salt, &row.iterations, &c.StoredKey, &c.ServerKey)
+			if err != nil {
+				return err
+			}
+			if known = row.id != nil; known {
+				a = Account{
+					ID: *row.id, Name: *row.name, Role: Role(*row.role), Disabled: *row.disabled,
+					CreatedAt: time.UnixMicro(*row.created).UTC(), Password: *row.password,
+				}
+			}
+			if row.hash == nil {
+				continue
+			}
+			c.Iterations = int(*row.iterations)
+			for _, h := range sasl.Hashes() {
+				if h.String() == *row.hash {
+					k[h] = c
+				}
 			}
 		}
+		return rows.Err()
+	})
+	if err != nil {
+		return Account{}, keys{}, fmt.Errorf("read credentials: %w", err)
 	}
-	return rows.Err()
+	if !known {
+		return Account{}, keys{}, ErrUnknown
+	}
+	return a, k, nil
 }
 
 // makeUp returns credentials for a name that nobody has, or an account without keys for h.

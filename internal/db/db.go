@@ -162,7 +162,15 @@ func (d *DB) Read(ctx context.Context, f func(*ReadTx) error) error {
 	if d.strict {
 		d.forbidInAct("Read")
 	}
-	return d.readers.read(ctx, f)
+	return d.readers.read(ctx, false, f)
+}
+
+// ReadOne is Read for an f that makes one query and no more, and cheaper.
+func (d *DB) ReadOne(ctx context.Context, f func(*ReadTx) error) error {
+	if d.strict {
+		d.forbidInAct("ReadOne")
+	}
+	return d.readers.read(ctx, true, f)
 }
 
 // Write runs one act and returns after its commit: f's error, or why it could not be committed. If ctx ends before

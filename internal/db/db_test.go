@@ -306,6 +306,7 @@ func TestNoOtherDoorInsideAnAct(t *testing.T) {
 	t.Parallel()
 	d, other := newTest(t), newTest(t)
 	doors := map[string]func() error{
+		"ReadOne": func() error { return d.ReadOne(t.Context(), func(*ReadTx) error { return nil }) },
 		"Read":    func() error { return d.Read(t.Context(), func(*ReadTx) error { return nil }) },
 		"Write":   func() error { return d.Write(t.Context(), insert(1)) },
 		"Submit":  func() error { d.Submit(insert(1), nil); return nil },
@@ -428,6 +429,42 @@ func TestReadIsASnapshot(t *testing.T) {
 	if got := len(ids(t, d)); got != 1 {
 		t.Errorf("%d notes afterwards, want 1", got)
 	}
+}
+
+// A read of one query sees what is committed, also after one that kept its rows to the end, and has no second query.
+func TestReadOne(t *testing.T) {
+	t.Parallel()
+	d := newTest(t)
+	for want := range 3 {
+		var got int
+		err := d.ReadOne(t.Context(), func(tx *ReadTx) error {
+			rows, err := tx.Query("SELECT COUNT(*) FROM note UNION ALL SELECT 99")
+			if err != nil || !rows.Next() {
+				return err
+			}
+			return rows.Scan(&got)
+		})
+		if err != nil || got != want {
+			t.Fatalf("%d notes, %v; want %d", got, err, want)
+		}
+		if err := d.Write(t.Context(), insert(want)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a second query was made")
+		}
+	}()
+	_ = d.ReadOne(t.Context(), func(tx *ReadTx) error { // it panics
+		for range 2 {
+			var n int
+			if err := tx.QueryRow("SELECT COUNT(*) FROM note").Scan(&n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func TestManyAtOnce(t *testing.T) {

@@ -30,7 +30,8 @@ func newReaders(path string) *readers {
 	}
 }
 
-func (r *readers) read(ctx context.Context, f func(*ReadTx) error) error {
+// read runs f. With one, f makes one query at most, which is a snapshot by itself.
+func (r *readers) read(ctx context.Context, one bool, f func(*ReadTx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -47,12 +48,14 @@ func (r *readers) read(ctx context.Context, f func(*ReadTx) error) error {
 		return err
 	}
 	defer r.give(c)
-	if _, err := c.exec(context.Background(), "BEGIN"); err != nil {
-		return err
+	tx := &ReadTx{conn: c, ctx: ctx, one: one}
+	if !one {
+		if _, err := c.exec(context.Background(), "BEGIN"); err != nil {
+			return err
+		}
+		// Also after a panic, which goes on to the caller: the connection must not keep its old snapshot.
+		defer c.exec(context.Background(), "ROLLBACK")
 	}
-	tx := &ReadTx{conn: c, ctx: ctx}
-	// Also after a panic, which goes on to the caller: the connection must not keep its old snapshot.
-	defer c.exec(context.Background(), "ROLLBACK")
 	defer tx.end()
 	return f(tx)
 }

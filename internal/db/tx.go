@@ -76,6 +76,8 @@ func (tx *Tx) end() {
 type ReadTx struct {
 	conn *conn // nil once ended
 	ctx  context.Context
+	one  bool // one query may be made
+	made bool // it was
 }
 
 // Query runs a query.
@@ -83,6 +85,10 @@ func (tx *ReadTx) Query(q string, args ...any) (*Rows, error) {
 	if tx.conn == nil {
 		return nil, errEnded
 	}
+	if tx.one && tx.made {
+		panic("db: a second query in ReadOne")
+	}
+	tx.made = true
 	return tx.conn.query(tx.ctx, q, args...)
 }
 
