@@ -44,6 +44,7 @@ type commandLine struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
 	User    userCommand    `cmd:"" help:"Look after accounts."`
 	Invite  inviteCommand  `cmd:"" help:"Look after invitations."`
+	Report  reportCommand  `cmd:"" help:"See whom people have reported."`
 	Conf    configCommand  `cmd:"" name:"config" help:"Print a configuration file with all options and what they mean."`
 	Doap    doapCommand    `cmd:"" help:"Print which standards the server follows, or the app, for lists of software (XEP-0453)."`
 	Version versionCommand `cmd:"" help:"Print the version."`

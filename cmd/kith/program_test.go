@@ -71,6 +71,17 @@ func (a *admin) ListInvites(context.Context) ([]control.Invite, error) {
 
 func (a *admin) RevokeInvite(_ context.Context, id string) error { return a.note("revoke %s", id) }
 
+func (a *admin) ListReports(_ context.Context, before string, limit int) ([]control.Report, error) {
+	return []control.Report{{
+		ID: "9", At: time.Date(2026, 11, 2, 12, 0, 0, 0, time.Local), Reporter: "juliet", Reported: "tybalt@verona.example",
+		Reason: "spam", Words: "He never\x1b stops.\nNever.", Origin: true, ThirdParty: true, Messages: []string{"<message>buy\nthis</message>"},
+	}, {ID: "8", Reporter: "romeo", Reported: "verona.example", Reason: "abuse"}}, a.note("reports %q %d", before, limit)
+}
+
+func (a *admin) RemoveReport(_ context.Context, id string) error {
+	return a.note("remove report %s", id)
+}
+
 func (a *admin) Close() error { a.closed = true; return nil }
 
 // result is what one command line led to.
@@ -135,6 +146,11 @@ func TestCommands(t *testing.T) {
 		{"as a picture", "invite create --qr", "", `invite user 1 168h0m0s ""`, result{exitOK, "█▀▀▀▀▀█", ""}},
 		{"invitations that stand", "invite list", "", "invites", result{exitOK, "7   user  1 of 3  2026-12-01 12:00  the server  http://localhost:8080/invite/abc  choir·[2J\n8   user  0 of 1", ""}},
 		{"revoke", "invite revoke 7", "", "revoke 7", result{exitOK, "", "useless"}},
+		{"reports", "report list", "", `reports "" 20`, result{exitOK, "9  2026-11-02 12:00  juliet reports tybalt@verona.example: spam\n" +
+			"    He never· stops.\n    Never.\n    > <message>buy·this</message>\n    It may be told to the other's server and others.\n\n8  ", ""}},
+		{"older reports", "report list --before 9 --limit 5", "", `reports "9" 5`, result{exitOK, "romeo reports verona.example: abuse\n\n", ""}},
+		{"no reports at all", "report list --limit 0", "", "", result{exitUsage, "", "1 to 1000"}},
+		{"a report is dealt with", "report remove 9", "", "remove report 9", result{exitOK, "", "removed"}},
 		{"serve", "serve", "", "serve", result{exitOK, "", ""}},
 		{"the example", "config", "", "", result{exitOK, `#domain = "localhost"`, ""}},
 		{"the version", "version", "", "", result{exitOK, "kith 1.2.3 (go", ""}},

@@ -51,15 +51,6 @@ func (k ClientKey) ID() string {
 	return id
 }
 
-// Resource is that of a client that told no id; else "".
-func (k ClientKey) Resource() string {
-	resource, ok := strings.CutPrefix(string(k), "at:")
-	if !ok {
-		return ""
-	}
-	return resource
-}
-
 // A Visit is a log-in, as it is noted.
 type Visit struct {
 	Key      ClientKey
@@ -261,7 +252,9 @@ func (s *Service) ForgetClient(tx *db.Tx, id int64, k ClientKey) error {
 // OnSignOut has f called in the act that signs a client out: its owner has taken its access away, or the client has given
 // it back. What f writes belongs to the act, and its error ends it. A password that is changed signs out everybody, and is
 // told to OnChange. OnSignOut is called before the service is used.
-func (s *Service) OnSignOut(f func(tx *db.Tx, id int64, k ClientKey) error) { s.signOuts = append(s.signOuts, f) }
+func (s *Service) OnSignOut(f func(tx *db.Tx, id int64, k ClientKey) error) {
+	s.signOuts = append(s.signOuts, f)
+}
 
 func (s *Service) signedOut(tx *db.Tx, id int64, k ClientKey) error {
 	for _, f := range s.signOuts {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/act/signup"
@@ -13,6 +14,7 @@ import (
 	"github.com/kith-im/kith/internal/control"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/invite"
+	"github.com/kith-im/kith/internal/report"
 )
 
 // admin does what the commands ask for, on the services; it is control.Admin of the running server and of a data
@@ -145,6 +147,41 @@ func (a *admin) RevokeInvite(ctx context.Context, id string) error {
 		return invite.ErrUnknown
 	}
 	return a.db.Write(ctx, func(tx *db.Tx) error { return a.invites.Revoke(tx, n) })
+}
+
+func (a *admin) ListReports(ctx context.Context, before string, limit int) ([]control.Report, error) {
+	var id int64
+	if before != "" {
+		var err error
+		if id, err = strconv.ParseInt(before, 36, 64); err != nil {
+			return nil, report.ErrUnknown
+		}
+	}
+	list, err := a.reports.List(ctx, id, limit)
+	if err != nil {
+		return nil, err
+	}
+	reports := make([]control.Report, len(list))
+	for i, x := range list {
+		reports[i] = control.Report{
+			ID: strconv.FormatInt(x.ID, 36), At: x.At, Reporter: x.Name, Reported: x.Reported.String(),
+			Reason: strings.TrimPrefix(x.Reason, "urn:xmpp:reporting:"), Words: x.Words, Origin: x.Origin, ThirdParty: x.ThirdParty,
+		}
+		for _, m := range x.Messages {
+			if m.Raw != "" {
+				reports[i].Messages = append(reports[i].Messages, m.Raw)
+			}
+		}
+	}
+	return reports, nil
+}
+
+func (a *admin) RemoveReport(ctx context.Context, id string) error {
+	n, err := strconv.ParseInt(id, 36, 64)
+	if err != nil {
+		return report.ErrUnknown
+	}
+	return a.db.Write(ctx, func(tx *db.Tx) error { return a.reports.Remove(tx, n) })
 }
 
 func (a *admin) Close() error { return a.close() }

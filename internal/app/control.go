@@ -9,7 +9,9 @@ import (
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/act/signup"
 	"github.com/kith-im/kith/internal/config"
+	"github.com/kith-im/kith/internal/db"
 	adminroom "github.com/kith-im/kith/internal/feature/admin"
+	"github.com/kith-im/kith/internal/feature/clients"
 	"github.com/kith-im/kith/internal/feature/commands"
 	"github.com/kith-im/kith/internal/feature/contactinfo"
 	"github.com/kith-im/kith/internal/feature/disco"
@@ -74,6 +76,11 @@ func (a adminAccounts) Count(ctx context.Context) (all, disabled int, err error)
 func (a adminAccounts) Contacts(ctx context.Context, id int64) (int, error) {
 	list, _, err := a.contacts.List(ctx, id)
 	return len(list), err
+}
+
+// signedOut ends what is kept for a client beside its access.
+func (s *services) signedOut(tx *db.Tx, c clients.SignedOut) error {
+	return s.push.Forget(tx, c.Owner.ID, string(c.Key))
 }
 
 // aboutServer is what the server tells of itself beyond its features: where its admins can be reached, and where else

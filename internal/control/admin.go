@@ -29,6 +29,12 @@ type Admin interface {
 	// RevokeInvite makes the invitation with that id useless.
 	RevokeInvite(ctx context.Context, id string) error
 
+	// ListReports returns up to limit reports of people, the latest first, beginning behind the one with the id before;
+	// "" means the latest.
+	ListReports(ctx context.Context, before string, limit int) ([]Report, error)
+	// RemoveReport removes the report with that id, which is dealt with.
+	RemoveReport(ctx context.Context, id string) error
+
 	// Close ends the use of the Admin.
 	Close() error
 }
@@ -70,6 +76,19 @@ type Invite struct {
 	Expires time.Time    `json:"expires"`
 }
 
+// Report is what somebody said of somebody else, as a list shows it.
+type Report struct {
+	ID         string    `json:"id"`
+	At         time.Time `json:"at"`
+	Reporter   string    `json:"reporter"`         // the user
+	Reported   string    `json:"reported"`         // an address
+	Reason     string    `json:"reason"`           // "spam", "abuse" or a URN
+	Words      string    `json:"words,omitempty"`  // of the reporter
+	Origin     bool      `json:"origin,omitempty"` // the reporter agrees that the other's server is told
+	ThirdParty bool      `json:"third_party,omitempty"`
+	Messages   []string  `json:"messages,omitempty"` // stanzas, as far as there are copies
+}
+
 // HandleAdmin answers the calls of Client by a.
 func (s *Server) HandleAdmin(a Admin) {
 	s.Handle("user.add", act(a.AddUser))
@@ -80,6 +99,8 @@ func (s *Server) HandleAdmin(a Admin) {
 	s.Handle("invite.create", ask(a.CreateInvite))
 	s.Handle("invite.list", ask(func(ctx context.Context, _ struct{}) ([]Invite, error) { return a.ListInvites(ctx) }))
 	s.Handle("invite.revoke", act(a.RevokeInvite))
+	s.Handle("report.list", ask(func(ctx context.Context, in pageOf) ([]Report, error) { return a.ListReports(ctx, in.After, in.Limit) }))
+	s.Handle("report.remove", act(a.RemoveReport))
 }
 
 // What calls take that have more than one argument.
@@ -154,6 +175,15 @@ func (c Client) ListInvites(ctx context.Context) (list []Invite, err error) {
 
 func (c Client) RevokeInvite(ctx context.Context, id string) error {
 	return Call(ctx, string(c), "invite.revoke", id, nil)
+}
+
+func (c Client) ListReports(ctx context.Context, before string, limit int) (list []Report, err error) {
+	err = Call(ctx, string(c), "report.list", pageOf{before, limit}, &list)
+	return list, err
+}
+
+func (c Client) RemoveReport(ctx context.Context, id string) error {
+	return Call(ctx, string(c), "report.remove", id, nil)
 }
 
 // Close has nothing to do: each call has a connection of its own.

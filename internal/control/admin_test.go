@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/report"
 )
 
 // A recorder is an Admin that writes down what it is asked.
@@ -23,6 +24,7 @@ func (r *recorder) note(format string, args ...any) {
 
 var (
 	someUser   = User{Name: "juliet", Role: account.Admin, Created: time.UnixMicro(1).UTC()}
+	someReport = Report{ID: "r1", Reporter: "juliet", Reported: "tybalt@verona.example", Reason: "spam", Messages: []string{"<message/>"}}
 	someInvite = Invite{ID: "i1", URL: "http://localhost/invite/x", Role: account.User, Uses: 3, Used: 1, Expires: time.UnixMicro(2).UTC()}
 )
 
@@ -66,6 +68,16 @@ func (r *recorder) RevokeInvite(_ context.Context, id string) error {
 	return nil
 }
 
+func (r *recorder) ListReports(_ context.Context, before string, limit int) ([]Report, error) {
+	r.note("reports %s %d", before, limit)
+	return []Report{someReport}, nil
+}
+
+func (r *recorder) RemoveReport(_ context.Context, id string) error {
+	r.note("remove report %s", id)
+	return fmt.Errorf("remove: %w", report.ErrUnknown)
+}
+
 func (r *recorder) Close() error { return nil }
 
 // What is asked of a Client reaches the Admin behind the server, and the answers come back.
@@ -105,9 +117,15 @@ func TestClientAsksTheAdmin(t *testing.T) {
 	if got := code(c.RevokeInvite(ctx, "i1")); got != "<nil>" {
 		t.Error(got)
 	}
+	if list, err := c.ListReports(ctx, "r2", 5); err != nil || cmp.Diff([]Report{someReport}, list) != "" {
+		t.Error(list, err)
+	}
+	if got := code(c.RemoveReport(ctx, "r1")); got != "unknown" {
+		t.Error(got)
+	}
 	want := []string{
 		"add juliet o romeo, romeo limited", "list a 7", "password juliet short", "disabled juliet true", "delete tybalt",
-		"invite user 3 1h0m0s for the choir", "invites", "revoke i1",
+		"invite user 3 1h0m0s for the choir", "invites", "revoke i1", "reports r2 5", "remove report r1",
 	}
 	if diff := cmp.Diff(want, r.asked); diff != "" {
 		t.Errorf("what was asked (- want, + got):\n%s", diff)

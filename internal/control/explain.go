@@ -8,6 +8,7 @@ import (
 	"github.com/kith-im/kith/internal/account"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/invite"
+	"github.com/kith-im/kith/internal/report"
 )
 
 // An explanation is how the person at the terminal hears of an error of a service.
@@ -23,6 +24,7 @@ var explanations = []explanation{
 	{account.ErrLastAdmin, "last-admin", "That is the last admin; make another one first"},
 	{account.ErrRole, CodeBadRequest, "The role is none of admin, user, limited"},
 	{invite.ErrUnknown, "unknown", "There is no such invitation, or it ended long ago"},
+	{report.ErrUnknown, "unknown", "There is no such report"},
 	{invite.ErrRequest, CodeBadRequest, "No such invitation can be made: 1 to 1000 uses, a year at most, a note of 1000 bytes at most"},
 	{db.ErrLocked, "locked", "Another kith works on the data folder; try again when it is done"},
 }

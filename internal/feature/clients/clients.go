@@ -41,9 +41,8 @@ type Accounts interface {
 
 // A SignedOut is a client whose access ends.
 type SignedOut struct {
-	Owner    account.Account
-	Client   string // its own id; "" where it told none
-	Resource string // of a client without an id; else ""
+	Owner account.Account
+	Key   account.ClientKey
 }
 
 // Options are what clients needs.
@@ -131,12 +130,13 @@ func (f *feature) list(ctx context.Context, q *router.Request) (xmlstream.Raw, e
 	var b xmlstream.Builder
 	b.Start(ns, "clients")
 	for _, c := range list {
-		c.write(&b)
+		c.write(&b, keyOf(q.Device) == c.Key)
 	}
 	return b.End().Build(), nil
 }
 
-func (c client) write(b *xmlstream.Builder) {
+// write writes it; here says that it is who asks.
+func (c client) write(b *xmlstream.Builder, here bool) {
 	b.Start(ns, "client").Attr("connected", strconv.FormatBool(c.connected)).Attr("id", c.Ref)
 	b.Attr("type", "session") // the only kind of access there is
 	moment(b, "first-seen", c.FirstSeen)
@@ -162,6 +162,9 @@ func (c client) write(b *xmlstream.Builder) {
 	b.End()
 	if c.Address != "" {
 		b.Start(nsMore, "network").Text(c.Address).End()
+	}
+	if here { // nobody can tell by the id, which hides what the client is called
+		b.Start(nsMore, "here").End()
 	}
 	b.End()
 }
@@ -197,13 +200,12 @@ func (f *feature) revoke(ctx context.Context, q *router.Request) (xmlstream.Raw,
 		return "", passwordReset
 	}
 	key := list[i].Key
-	who := SignedOut{Owner: q.Owner, Client: key.ID(), Resource: key.Resource()}
 	f.note(name{q.Account, key})
 	err = f.DB.Write(ctx, func(tx *db.Tx) error {
 		if err := f.Accounts.ForgetClient(tx, q.Owner.ID, key); err != nil || f.Forget == nil {
 			return err
 		}
-		return f.Forget(tx, who)
+		return f.Forget(tx, SignedOut{q.Owner, key})
 	})
 	if err != nil {
 		return "", err
