@@ -41,8 +41,8 @@ func appPolicy(r *http.Request) string {
 		"script-src " + at + "/assets/",
 		"style-src " + at + "/assets/",
 		"font-src " + at + "/assets/",
-		"img-src 'self' blob: data:",
-		"media-src 'self' blob:",
+		"img-src 'self' blob: data: https:", // what people send may lie on their own server
+		"media-src 'self' blob: https:",
 		"connect-src 'self' " + socket, // the service worker fetches the page itself, too
 		"worker-src " + at + "/sw.js " + at + "/assets/",
 		"manifest-src " + at + "/manifest.webmanifest",
