@@ -61,6 +61,9 @@ func (p *Pep) learnt(ctx context.Context, d *router.Device) {
 // catchUp sends a device the last items of what it wants and was not told yet, of its own account and of contacts'.
 func (p *Pep) catchUp(ctx context.Context, d *router.Device, o item.Owner) error {
 	set := p.caps.Of(ctx, d)
+	if set == nil {
+		return nil // it is asked
+	}
 	wants, had := set.Nodes(), p.told.Of(d)
 	own, contacts := fresh(wants, had.Own), fresh(wants, had.Contacts)
 	had.Own, had.Contacts = wants, wants
