@@ -285,3 +285,47 @@ func TestFetchedByAnother(t *testing.T) {
 		wantBodies(w, second, numbers(0, 5))
 	})
 }
+
+// TestWaitsForOneDevice holds that what waits while one device catches up, and is for that by its full address, does not go
+// to another because the first has fallen asleep meanwhile.
+func TestWaitsForOneDevice(t *testing.T) {
+	t.Parallel()
+	routertest.Each(t, func(w *routertest.World) {
+		romeo := w.Come("romeo/desk", 0)
+		w.Account("juliet")
+		for i := range 150 {
+			romeo.Sendf(`<message to="juliet@" type="chat"><body>%d</body></message>`, i)
+		}
+		w.Settle()
+		garden := w.Come("juliet/garden", -1)
+		balcony := w.Bind("juliet/balcony")
+		balcony.Resumable()
+		balcony.Sendf(`<presence/>`)
+		w.Settle()
+		romeo.Sendf(`<message to="juliet@/balcony" type="chat"><body>for the balcony</body></message>`)
+		w.Settle()
+		n := uint32(len(balcony.Take()))
+		balcony.Sleep()
+		garden.Take()
+		garden.Sendf(`<presence/>`) // takes, from now on
+		w.Settle()
+		got := texts(garden)
+		check(t, "the garden got what the balcony had not been sent", len(got), 50)
+		check(t, "and nothing else", got[len(got)-1], "149")
+		if !balcony.Resume(n) {
+			t.Fatal("not resumed")
+		}
+		w.Settle()
+		check(t, "the balcony", texts(balcony), []string{"for the balcony"})
+	})
+}
+
+// texts are the bodies of what a device has got since the last call.
+func texts(d *routertest.Device) (list []string) {
+	for _, st := range d.Take() {
+		if b := bodyOf(st); b != "" {
+			list = append(list, b)
+		}
+	}
+	return list
+}

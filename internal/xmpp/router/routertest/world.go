@@ -467,6 +467,13 @@ func (d *Device) SetIdle(idle bool) {
 	d.binding.SetIdle(idle)
 }
 
+// Patience is how long the device may sleep.
+func (d *Device) Patience() (wait time.Duration) {
+	d.binding.Patience(func(p time.Duration) { wait = p })
+	d.w.Settle()
+	return wait
+}
+
 // Doze has a sleeping device sleep for long.
 func (d *Device) Doze() { d.binding.Dozes() }
 
