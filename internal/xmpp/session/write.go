@@ -3,6 +3,8 @@
 package session
 
 import (
+	"runtime"
+
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
@@ -21,6 +23,7 @@ func (s *Session) wake() {
 
 // flush writes the queue to st until it is empty, or st fails or is taken away. One runs at a time.
 func (s *Session) flush(st Stream) {
+	runtime.Gosched() // who is about to queue more for the device comes first: one write takes it all
 	list := make([]*stanza.Stanza, 0, 8)
 	for {
 		s.mu.Lock()
