@@ -37,6 +37,7 @@ func testSlixmpp(t *testing.T, binary kith.Binary) {
 		"messages": {"ann", "ben"},
 		"services": {"ann"},
 		"register": {"ann", "ben"},
+		"upload":   {"ann"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,6 +55,10 @@ func testSlixmpp(t *testing.T, binary kith.Binary) {
 	t.Run("external", func(t *testing.T) {
 		t.Parallel()
 		testExternal(t, binary)
+	})
+	t.Run("component", func(t *testing.T) {
+		t.Parallel()
+		testComponent(t, binary)
 	})
 }
 
