@@ -121,44 +121,50 @@ func (p *Pep) purge(ctx context.Context, q *router.Request, node string) error {
 	})
 }
 
-// affiliate changes who is what to a node (XEP-0060 §8.9.2). It does all that is asked for, or nothing.
+// affiliate changes who is what to a node (XEP-0060 §8.9.2). What cannot be comes back as it was; all else is done (§8.9.2.4).
 func (p *Pep) affiliate(ctx context.Context, q *router.Request, el xmlstream.Node, node string) error {
 	changed := map[jid.JID]item.Affiliation{}
 	var bad []jid.JID
+	var unknown error
+	seen := map[jid.JID]bool{}
 	for n := range el.Children() {
 		who, err := jid.Parse(n.Attr("jid"))
+		who = who.Bare()
 		switch {
-		case !n.Is(nsOwner, "affiliation"):
+		case !n.Is(nsOwner, "affiliation"), seen[who]:
 			return stanza.BadRequest
 		case err != nil:
 			return stanza.JIDMalformed
-		case !n.HasAttr("affiliation"):
-			continue // XEP-0060 §8.9.2.1: it is not changed
 		}
-		who = who.Bare()
-		a := n.Attr("affiliation")
-		switch {
-		case who == q.Account && a != "owner", who != q.Account && a == "owner": // XEP-0060 §8.9.2.4: there is one owner
+		seen[who] = true
+		switch a := n.Attr("affiliation"); {
+		case !n.HasAttr("affiliation"), who == q.Account && a == "owner": // XEP-0060 §8.9.2.1: nothing is changed
+		case who == q.Account, a == "owner": // XEP-0060 §8.9.2.4: there is one owner
 			bad = append(bad, who)
-		case who == q.Account:
 		case a == "none": // XEP-0060 §8.9.3
 			changed[who] = ""
 		case a == string(item.Member), a == string(item.Outcast):
 			changed[who] = item.Affiliation(a)
 		case a == "publisher", a == "publish-only": // XEP-0060 §8.9.2.3.2
-			return unsupported(a + "-affiliation")
+			bad, unknown = append(bad, who), unsupported(a+"-affiliation")
 		default:
 			return stanza.BadRequest
 		}
 	}
-	if len(bad) > 0 {
-		return p.unchanged(ctx, q, node, bad)
+	if err := p.write(ctx, func(tx *db.Tx) error { return p.items.Affiliate(tx, owner(q), node, changed) }); err != nil {
+		return err
 	}
-	return p.write(ctx, func(tx *db.Tx) error { return p.items.Affiliate(tx, owner(q), node, changed) })
+	switch {
+	case len(bad) == 0:
+		return nil
+	case unknown != nil && len(seen) == 1:
+		return unknown
+	}
+	return p.unaffiliated(ctx, q, node, bad)
 }
 
-// unchanged refuses changes of affiliations, and says what they still are (XEP-0060 §8.9.2.4).
-func (p *Pep) unchanged(ctx context.Context, q *router.Request, node string, bad []jid.JID) error {
+// unaffiliated refuses changes of affiliations, and says what they still are.
+func (p *Pep) unaffiliated(ctx context.Context, q *router.Request, node string, bad []jid.JID) error {
 	n, err := p.items.Node(ctx, q.Owner.ID, node)
 	if err != nil {
 		return public(err)
@@ -178,68 +184,75 @@ func (p *Pep) unchanged(ctx context.Context, q *router.Request, node string, bad
 	return stanza.NotAcceptable.WithPayload(b.End().End().Build())
 }
 
-// manage changes who is subscribed to a node (XEP-0060 §8.8.2). It does all that is asked for, or nothing.
+// manage changes who is subscribed to a node (XEP-0060 §8.8.2). What cannot be comes back as it was; all else is done
+// (§8.8.2.4).
 func (p *Pep) manage(ctx context.Context, q *router.Request, el xmlstream.Node, node string) error {
-	type change struct {
-		who jid.JID
-		on  bool
-	}
-	var list []change
-	for n := range el.Children() {
-		who, err := jid.Parse(n.Attr("jid"))
-		switch s := n.Attr("subscription"); {
-		case !n.Is(nsOwner, "subscription"):
-			return stanza.BadRequest
-		case err != nil:
-			return stanza.JIDMalformed
-		case s == "subscribed", s == "none":
-			list = append(list, change{who, s == "subscribed"})
-		default: // there is nothing to be approved or configured
-			return stanza.NotAcceptable
-		}
-	}
 	n, err := p.items.Node(ctx, q.Owner.ID, node)
 	if err != nil {
 		return public(err)
 	}
-	for _, c := range list {
-		i, err := p.contacts.Get(ctx, q.Owner.ID, c.who.Bare())
-		switch {
-		case err != nil:
-			return err
-		case c.on && may(q.Account, c.who.Bare(), i, n) != nil: // nothing would ever be sent
-			return stanza.NotAcceptable
+	wanted := map[jid.JID]bool{}
+	var bad []jid.JID
+	for x := range el.Children() {
+		who, err := jid.Parse(x.Attr("jid"))
+		if _, twice := wanted[who]; twice || !x.Is(nsOwner, "subscription") {
+			return stanza.BadRequest
+		}
+		if err != nil {
+			return stanza.JIDMalformed
+		}
+		ok := true
+		switch s := x.Attr("subscription"); s {
+		case "none":
+		case "subscribed": // whoever may not see it would never be sent anything
+			i, err := p.contacts.Get(ctx, q.Owner.ID, who.Bare())
+			if err != nil {
+				return err
+			}
+			ok = may(q.Account, who.Bare(), i, n) == nil
+		default: // there is nothing to be approved or configured
+			if !x.HasAttr("subscription") {
+				continue // XEP-0060 §8.8.2.1
+			}
+			ok = false
+		}
+		if !ok {
+			bad = append(bad, who)
+		} else if on := x.Attr("subscription") == "subscribed"; on != subscribed(n, who) {
+			wanted[who] = on
 		}
 	}
-	var changed []change
-	err = p.write(ctx, func(tx *db.Tx) error {
-		changed = nil
-		for _, c := range list {
-			n, err := p.items.Lookup(tx, q.Owner.ID, node)
-			if err != nil {
-				return err
-			}
-			if subscribed(n, c.who) == c.on {
-				continue
-			}
-			if c.on {
-				err = p.items.Subscribe(tx, owner(q), node, c.who)
-			} else {
-				err = p.items.Unsubscribe(tx, owner(q), node, c.who)
-			}
-			if err != nil {
-				return err
-			}
-			changed = append(changed, c)
-		}
+	if err := p.write(ctx, func(tx *db.Tx) error { return p.setSubscriptions(tx, owner(q), node, wanted) }); err != nil {
+		return err
+	}
+	for who, on := range wanted { // XEP-0060 §8.8.4
+		p.r.Route(subscriptionChanged(q.Account, who, node, on))
+	}
+	if len(bad) == 0 {
 		return nil
-	})
-	if err == nil {
-		q.After(func(context.Context) {
-			for _, c := range changed {
-				p.r.Route(subscriptionChanged(q.Account, c.who, node, c.on)) // XEP-0060 §8.8.4
-			}
-		})
 	}
-	return err
+	var b xmlstream.Builder
+	b.Start(nsOwner, "pubsub").Start(nsOwner, "subscriptions").Attr("node", node)
+	for _, who := range bad {
+		state := "none"
+		if subscribed(n, who) {
+			state = "subscribed"
+		}
+		b.Start(nsOwner, "subscription").Attr("jid", who.String()).Attr("subscription", state).End()
+	}
+	return stanza.NotAcceptable.WithPayload(b.End().End().Build())
+}
+
+// setSubscriptions subscribes and unsubscribes.
+func (p *Pep) setSubscriptions(tx *db.Tx, o item.Owner, node string, wanted map[jid.JID]bool) error {
+	for who, on := range wanted {
+		change := p.items.Unsubscribe
+		if on {
+			change = p.items.Subscribe
+		}
+		if err := change(tx, o, node, who); err != nil {
+			return err
+		}
+	}
+	return nil
 }

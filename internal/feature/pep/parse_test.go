@@ -77,6 +77,46 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
+// What the service refuses has the conditions of XEP-0060.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"payload too big", item.ErrPayload, "not-acceptable payload-too-big"},
+		{"too many nodes", item.ErrNodes, "resource-constraint max-nodes-exceeded"},
+		{"no room", item.ErrQuota, "resource-constraint "},
+		{"too many subscriptions", item.ErrPeople, "policy-violation too-many-subscriptions"},
+		{"no node", item.ErrNoNode, "item-not-found "},
+		{"no item", item.ErrNoItem, "item-not-found "},
+		{"name", item.ErrName, "not-acceptable "},
+		{"configuration", item.ErrConfig, "not-acceptable "},
+	} {
+		e, ok := errors.AsType[*stanza.Error](public(c.err))
+		if !ok {
+			t.Fatal(c.name)
+		}
+		app := ""
+		if e.App != "" {
+			n, err := xmlstream.ParseRaw(e.App)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for x := range n.Children() {
+				app = x.Name().Local
+			}
+		}
+		if got := e.Condition + " " + app; got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+	if other := errors.New("other"); public(other) != other {
+		t.Error("what is ours is told")
+	}
+}
+
 // echo fills a form with what is in it.
 func echo(c item.Config) submitted {
 	f := submitted{}

@@ -60,14 +60,12 @@ func writeSubscription(b *xmlstream.Builder, node string, who jid.JID, state str
 	b.Start("", "subscription").Attr("node", node).Attr("jid", who.String()).Attr("subscription", state).End()
 }
 
-// unsubscribe ends that (XEP-0060 §6.2).
+// unsubscribe ends that (XEP-0060 §6.2). There are no subscription identifiers, and one that is given counts for nothing
+// (§6.2.3.5).
 func (p *Pep) unsubscribe(ctx context.Context, q *router.Request, el xmlstream.Node) (xmlstream.Raw, error) {
 	node, who, err := subscriber(q, el, stanza.Forbidden) // XEP-0060 §6.2.3.3
 	if err != nil {
 		return "", err
-	}
-	if el.HasAttr("subid") { // XEP-0060 §6.2.3.5
-		return "", stanza.NotAcceptable.WithApp(condition("invalid-subid"))
 	}
 	if _, err := p.node(ctx, q.Account, q.Owner.ID, who.Bare(), node); err != nil {
 		return "", err
