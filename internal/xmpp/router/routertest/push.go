@@ -4,7 +4,6 @@ package routertest
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/kith-im/kith/internal/feature/push"
@@ -18,14 +17,6 @@ import (
 
 // Notice is what push services of apps are told in place of the last message's text.
 const Notice = "New message"
-
-// RoundTrip asks the push services of browsers: World.Web.
-func (w *World) RoundTrip(r *http.Request) (*http.Response, error) {
-	if w.Web == nil {
-		return nil, errors.New("there are no push services")
-	}
-	return w.Web(r)
-}
 
 // installPush hangs into the i-th router what wakes devices, and starts it.
 func (w *World) installPush(ctx context.Context, r *router.Router, i int, keys keyfile.Keys) error {

@@ -13,7 +13,6 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -68,9 +67,6 @@ type World struct {
 	Reports  *report.Service
 	Routers  []*router.Router
 
-	// Web answers as the push services of browsers, on any goroutine; nil: there are none.
-	Web func(*http.Request) (*http.Response, error)
-
 	// SignedOut are the clients that were signed out.
 	SignedOut []clients.SignedOut
 
@@ -78,6 +74,8 @@ type World struct {
 	wg     sync.WaitGroup
 	ids    int
 	abroad *abroad
+
+	browsers sync.Map // of *Browser, by endpoint
 }
 
 // Each runs f in a world of one router, and in one of two.
