@@ -56,7 +56,7 @@ func install(r *router.Router, s *services, c config.Config, o Options, landing 
 	peace.Presence = p
 
 	pubsub := pep.Install(r, pep.Options{DB: s.db, Log: o.Log.With("pkg", "pep"), Items: s.items, Contacts: s.contacts,
-		Caps: capabilities, Known: s.known})
+		Caps: capabilities, Known: s.known, Blocks: s.blocks})
 	s.items.OnChange(pubsub.Changed)
 	s.contacts.OnChange(pubsub.ContactChanged)
 	p.Introduce(pubsub.Probe)
