@@ -13,12 +13,14 @@ import type { ReportReason } from './view';
 const SHOWN = 5; // messages that go with a report
 
 export class BlockingRoom implements Pick<RoomCommands, 'block' | 'unblock'> {
+  private blocked: ReadonlySet<string> = new Set();
+
   constructor(private readonly at: Surroundings) {}
 
   /** XEP-0191 §3.2: who asked for the list is told of changes. */
   async arrived(stream: Stream): Promise<void> {
     const list = blocking.readList(await stream.request('get', '', blocking.list()));
-    if (list) await this.put(list);
+    if (list) await this.put(new Set(list));
   }
 
   /** A change by another device of ours, or by this one. false: it is about something else. */
@@ -26,16 +28,16 @@ export class BlockingRoom implements Pick<RoomCommands, 'block' | 'unblock'> {
     const change = attr(iq, 'type') === 'set' ? blocking.pushed(iq) : undefined;
     const from = attr(iq, 'from');
     if (!change || (from !== '' && bare(from) !== stream.bare)) return false;
-    const old = (await this.at.store.kept('blocked')) ?? [];
-    const gone = new Set(change.addresses);
-    if (change.kind === 'block') await this.put([...old, ...change.addresses]);
-    else await this.put(gone.size === 0 ? [] : old.filter((a) => !gone.has(a))); // XEP-0191 §3.5
+    const these = new Set(change.addresses);
+    if (change.kind === 'block') await this.put(new Set([...this.blocked, ...these]));
+    else await this.put(these.size === 0 ? these : new Set([...this.blocked].filter((a) => !these.has(a)))); // XEP-0191 §3.5
     stream.send(result(iq));
     return true;
   }
 
-  private async put(addresses: readonly string[]): Promise<void> {
-    await this.at.store.keep('blocked', [...new Set(addresses)].toSorted());
+  private async put(addresses: ReadonlySet<string>): Promise<void> {
+    this.blocked = addresses;
+    await this.at.store.keep('blocked', [...addresses].toSorted());
     this.at.changed({ kept: true });
   }
 
@@ -44,14 +46,14 @@ export class BlockingRoom implements Pick<RoomCommands, 'block' | 'unblock'> {
       await stream.request('set', '', blocking.block(address, reason === '' ? undefined : await this.report(address, reason)));
       await this.at.store.deleteRequest(address);
       this.at.changed({ requests: true });
-      await this.put([...((await this.at.store.kept('blocked')) ?? []), address]);
+      await this.put(new Set(this.blocked).add(address));
     });
   }
 
   async unblock(address: string): Promise<void> {
     await this.at.query({ 'item-not-found': 'bad-address' }, async (stream) => {
       await stream.request('set', '', blocking.unblock(address));
-      await this.put(((await this.at.store.kept('blocked')) ?? []).filter((a) => a !== address));
+      await this.put(new Set([...this.blocked].filter((a) => a !== address)));
     });
   }
 

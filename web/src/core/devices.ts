@@ -15,7 +15,6 @@ export class DevicesRoom implements Pick<RoomCommands, 'devices' | 'signOut'> {
     const list = await this.at.query({}, (stream) => stream.request('get', '', clients.list()));
     return clients
       .readList(list)
-      .map((c) => ({ ...c, here: c.id === this.at.client }))
       .toSorted((a, b) => Number(b.here) - Number(a.here) || Number(b.connected) - Number(a.connected) || b.lastSeen - a.lastSeen);
   }
 

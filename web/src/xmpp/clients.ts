@@ -4,14 +4,17 @@
 import { attr, child, children, childText, type Element, x } from '../xml/element';
 
 const NS_CAM = 'urn:xmpp:cam:0';
+const NS_MORE = 'https://kith.im/protocol/clients'; // what our server tells beyond the document
 
 export interface Client {
   readonly id: string;
+  readonly here: boolean; // it is this one
   readonly connected: boolean;
   readonly firstSeen: number; // ms since 1970, 0 = not said
   readonly lastSeen: number;
   readonly software: string; // '' = not said
   readonly device: string;
+  readonly network: string; // where it was last, told roughly; '' = not said
   readonly password: boolean; // it has shown the password; taking a token from it does not keep it out
 }
 
@@ -40,11 +43,13 @@ function read(el: Element): Client {
   const said = (name: string): string => (agent && childText(agent, NS_CAM, name)?.trim()) ?? '';
   return {
     id: attr(el, 'id'),
+    here: child(el, NS_MORE, 'here') !== undefined,
     connected: ['true', '1'].includes(attr(el, 'connected')),
     firstSeen: Date.parse(childText(el, NS_CAM, 'first-seen') ?? '') || 0,
     lastSeen: Date.parse(childText(el, NS_CAM, 'last-seen') ?? '') || 0,
     software: said('software'),
     device: said('device'),
+    network: childText(el, NS_MORE, 'network')?.trim() ?? '',
     password: auth !== undefined && child(auth, NS_CAM, 'password') !== undefined,
   };
 }

@@ -114,7 +114,7 @@ function One({ device, onOut }: { device: DeviceInfo; onOut?: () => void }) {
         <bdi>{name}</bdi>
         <br />
         <span class="label" title={device.lastSeen > 0 ? full(device.lastSeen) : undefined}>
-          {[device.device === '' ? '' : device.software, seen].filter((s) => s !== '').join(' · ')}
+          {[device.device === '' ? '' : device.software, seen, device.network].filter((s) => s !== '').join(' · ')}
         </span>
       </span>
       {onOut !== undefined && (
@@ -130,9 +130,9 @@ function Out({ devices, onPassword, onClose }: { devices: readonly DeviceInfo[];
   const app = useApp();
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState('');
-  const [password, setPassword] = useState(false); // only a new one keeps it out
   const [first] = devices;
   const one = devices.length === 1 && first !== undefined;
+  const [password, setPassword] = useState(one && first.password); // only a new one keeps it out
   const out = async (): Promise<void> => {
     if (busy) return;
     setBusy(true);
@@ -149,7 +149,7 @@ function Out({ devices, onPassword, onClose }: { devices: readonly DeviceInfo[];
   };
   return (
     <Dialog title={one ? t('devices.out.title', { name: nameOf(first) }) : t('devices.all.title')} onClose={onClose}>
-      <p>{t(one ? 'devices.out.text' : 'devices.all.text')}</p>
+      {wrong === '' && <p>{password ? t('error.password-needed') : t(one ? 'devices.out.text' : 'devices.all.text')}</p>}
       {wrong !== '' && <p class="wrong">{wrong}</p>}
       <div class="actions">
         <button type="button" class="button plain" onClick={onClose}>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The app with the fake behind it, for looking at the screens without a server (dev.html, only with "npm run
-// dev"). Parameters: at = path to begin at, scene = world | empty | out | loading, reason, lang, connection.
+// dev"). Parameters: at = path to begin at, scene = world | empty | out | loading, reason, lang, connection, catching, push.
 import { load } from '../../i18n';
 import { mount } from '../mount';
 import { FakeApp, type FakeOptions } from './fake';
@@ -22,6 +22,9 @@ function make(): FakeApp {
 
 const app = make();
 if (query.get('connection') === 'waiting') app.connection.value = 'waiting';
+if (query.has('catching')) app.catchUp.value = { done: 1200, total: 5000, paused: false };
+if (query.has('push')) await app.enableNotifications();
+if (query.get('push') === 'install') app.push.value = 'install';
 Object.assign(globalThis, { app }); // to play with in the console
 history.replaceState(null, '', query.get('at') ?? '/');
 const root = document.getElementById('app');

@@ -46,6 +46,31 @@ export function world(options: FakeOptions = {}): FakeApp {
   app.put('jurgen@example.de', 'Ich melde mich, sobald ich wieder da bin. Bis dahin alles Gute, und grüß die anderen herzlich von mir!', { ago: 400 * DAY, read: true });
   app.put('stranger@example.com', 'Hello, are you the Robin who repairs bicycles?', { ago: 5 * HOUR });
   app.type('ben@example.net', true);
+
+  const shared = { url: '', name: '', type: '', size: 0, width: 0, height: 0 };
+  const here = location.origin;
+  said('', 3 * HOUR + 55, { file: { ...shared, url: `${here}/icon-512.png`, name: 'lake.png', type: 'image/png', size: 24_310, width: 1600, height: 1000, kind: 'picture' } });
+  wrote('', 3 * HOUR + 18, { file: { ...shared, url: `${here}/files/route.pdf`, name: 'Route from the station to the lake.pdf', type: 'application/pdf', size: 1_432_000, kind: 'file' } });
+  app.put('stranger@example.com', '', {
+    ago: 4 * HOUR, file: { ...shared, url: 'https://files.example.com/x/bike.jpg', name: 'bike.jpg', type: 'image/jpeg', size: 310_000, width: 900, height: 1200, kind: 'picture' },
+  });
+  app.avatars.value = new Map([['ann@example.org', '/icon-192.png'], ['robin@example.org', '/icon-maskable-192.png']]);
+  app.ownName.value = 'Robin Hood';
+  app.befriend({ address: 'pest@example.com', name: 'Pest', show: 'offline' });
+  app.put('pest@example.com', 'Buy now!', { ago: 30 * DAY, read: true });
+  app.blocked.value = new Set(['pest@example.com']);
+  const now = options.now ?? Date.now();
+  const device = { here: false, connected: false, firstSeen: now - 40 * DAY * 60_000, lastSeen: now, software: 'Kith', device: '', network: '192.0.2.0/24', password: false };
+  app.accessed = [
+    { ...device, id: 'd1', here: true, connected: true, device: 'Firefox, Linux' },
+    { ...device, id: 'd2', connected: true, device: 'Chrome, Android' },
+    { ...device, id: 'd3', software: 'Conversations', device: 'Pixel 8', lastSeen: now - 3 * DAY * 60_000, password: true },
+  ];
+  const pushed = { here: false, service: 'updates.push.services.mozilla.com', since: now - 9 * DAY * 60_000, sent: now - 20 * 60_000, failed: 0, error: '' };
+  app.pushed = [
+    { ...pushed, id: '1', here: true, name: 'Firefox, Linux' },
+    { ...pushed, id: '2', name: 'Chrome, Android', service: 'fcm.googleapis.com', failed: now - HOUR * 60_000, error: 'unreachable' },
+  ];
   return app;
 }
 
