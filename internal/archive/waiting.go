@@ -89,10 +89,11 @@ func taken(tx db.Querier, owner int64) (id ID, err error) {
 	return id, err
 }
 
-// SaveTaken saves what Taken returns. It never moves back: a smaller id than the saved one changes nothing.
+// SaveTaken saves what Taken returns. It never moves back: a smaller id than the saved one changes nothing. Of an account
+// that is gone nothing is saved.
 func (a *Archive) SaveTaken(tx *db.Tx, owner int64, id ID) error {
 	const q = `
-		INSERT INTO archive_taken (owner, id) VALUES ($1, $2)
+		INSERT INTO archive_taken (owner, id) SELECT account.id, $2 FROM account WHERE account.id = $1
 		ON CONFLICT (owner) DO UPDATE SET id = excluded.id WHERE archive_taken.id < excluded.id`
 	if _, err := tx.Exec(q, owner, int64(id)); err != nil {
 		return fmt.Errorf("save what %d has taken: %w", owner, err)
