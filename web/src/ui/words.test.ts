@@ -36,6 +36,15 @@ function world(): FakeApp {
   app.put('a@example.org', '', { unreadable: 'encrypted' });
   app.put('s@example.org', '‹stranger›', {});
   app.type('a@example.org', true);
+  app.ownName.value = '‹me›';
+  app.put('z@example.org', '‹spam›');
+  app.put('a@example.org', '', { mine: true, state: 'queued', file: { url: '', name: '‹file›', type: '', size: 0, width: 0, height: 0, kind: 'file' } });
+  app.blocked.value = new Set(['z@example.org']);
+  app.catchUp.value = { done: 12, total: 50, paused: false };
+  app.accessed = [{ id: '1', here: false, connected: true, firstSeen: 0, lastSeen: 0, software: '‹S›', device: '‹D›', network: '‹N›', password: false }];
+  app.notifications.value = 'on';
+  app.push.value = 'on';
+  app.pushed = [{ id: '1', here: true, name: '‹D›', service: 's', since: 0, sent: 0, failed: 1, error: 'odd' }];
   return app;
 }
 
@@ -46,7 +55,7 @@ function loose(): string[] {
     let rest = text;
     for (let before = ''; before !== rest; ) {
       before = rest;
-      rest = rest.replace(/⟦[^⟦⟧]*⟧|‹[^‹›]*›|\S+@example\.org|\b(?:[abrs]|robin)\b|https:\S+/gu, '');
+      rest = rest.replace(/⟦[^⟦⟧]*⟧|‹[^‹›]*›|\S+@example\.org|\b(?:[abrsz]|robin)\b|https:\S+/gu, '');
     }
     if (/\p{L}/u.test(rest)) found.push(text);
   };
@@ -62,6 +71,8 @@ function loose(): string[] {
 test.each([
   ['/', undefined], ['/c/a@example.org', undefined], ['/c/s@example.org', undefined], ['/c/r@example.org', undefined], ['/contact/a@example.org', undefined],
   ['/contact/s@example.org', undefined], ['/new', undefined], ['/settings', undefined],
+  ['/settings/profile', undefined], ['/settings/notifications', undefined], ['/settings/privacy', undefined], ['/settings/devices', undefined],
+  ['/c/z@example.org', undefined], ['/settings/devices', ['button', 'Sign out ‹D›']], ['/contact/a@example.org', ['button', 'Block']],
   ['/new', ['button', 'Invite']], ['/new', ['button', 'Add a contact']], ['/settings', ['button', 'Change the password']],
   ['/settings', ['.item', 'Log out']], ['/contact/a@example.org', ['button', 'Remove']], ['/contact/a@example.org', ['button', 'Change the name']],
 ] as const)('%s %s', async (at, press) => {
