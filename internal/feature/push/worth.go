@@ -55,7 +55,7 @@ func encrypted(c xmlstream.Node) bool {
 		return ok
 	case "urn:xmpp:openpgp:0": // XEP-0373
 		return name.Local == "openpgp"
-	case "jabber:x:encrypted": // XEP-0027
+	case "jabber:x:encrypted": // OpenPGP, as it was before
 		return true
 	}
 	return false

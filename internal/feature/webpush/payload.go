@@ -171,7 +171,7 @@ func isEncrypted(c xmlstream.Node) bool {
 	switch name.Space {
 	case nsOMEMO, nsOldOMEMO:
 		return name.Local == "encrypted"
-	case "urn:xmpp:openpgp:0", "jabber:x:encrypted": // XEP-0373, XEP-0027
+	case "urn:xmpp:openpgp:0", "jabber:x:encrypted": // XEP-0373, and OpenPGP as it was before
 		return true
 	}
 	return false
