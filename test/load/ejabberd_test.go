@@ -23,6 +23,8 @@ const ejabberdConfig = `
 loglevel: info
 hosts: ["{domain}"]
 certfiles: ["{dir}/both.pem"]
+sql_type: sqlite
+sql_database: "{dir}/ejabberd.sqlite"
 auth_method: internal
 auth_password_format: scram
 auth_scram_hash: sha256
@@ -43,7 +45,7 @@ modules:
   mod_client_state: {}
   mod_disco: {}
   mod_last: {}
-  mod_mam: {default: always}
+  mod_mam: {default: always{archive}}
   mod_offline: {access_max_user_messages: none}
   mod_ping: {}
   mod_privacy: {}
@@ -59,8 +61,9 @@ modules:
 // ejabberdLibs is where Debian puts ejabberd and what it needs.
 const ejabberdLibs = "/usr/lib/x86_64-linux-gnu"
 
-// newEjabberd returns ejabberd with n accounts, or nil where it is not installed.
-func newEjabberd(t *testing.T, n int) *kind {
+// newEjabberd returns ejabberd with n accounts, or nil where it is not installed; with sqlite its archive is kept by
+// SQLite, and waits for the disk.
+func newEjabberd(t *testing.T, sqlite bool, n int) *kind {
 	t.Helper()
 	if list, _ := filepath.Glob(ejabberdLibs + "/ejabberd-*"); len(list) == 0 { // the pattern is good
 		return nil
@@ -69,8 +72,19 @@ func newEjabberd(t *testing.T, n int) *kind {
 	if err != nil {
 		return nil
 	}
+	archive := ""
+	if sqlite {
+		if list, _ := filepath.Glob("/usr/lib/erlang/lib/p1_sqlite3-*"); len(list) == 0 { // the same
+			return nil
+		}
+		archive = ", db_type: sql"
+	}
 	dir := t.TempDir()
-	k := &kind{name: "ejabberd", dir: dir, accounts: newAccounts(n), address: freePorts(t), path: "/xmpp-websocket"}
+	k := &kind{name: "ejabberd", dir: dir, accounts: newAccounts(n), address: freePorts(t), path: "/xmpp-websocket",
+		database: filepath.Join(dir, "ejabberd.sqlite"), table: table{
+			"archive", "username = $1", "timestamp > (CAST(strftime('%s') AS INTEGER) - 1800) * 1000000",
+			map[string]string{"id": "", "timestamp": "timestamp - $2 * 3600000000"},
+		}}
 	both := ""
 	cert, key := certificate(t, dir)
 	for _, name := range []string{cert, key} {
@@ -81,7 +95,7 @@ func newEjabberd(t *testing.T, n int) *kind {
 		both += string(b)
 	}
 	port := func(w way) string { return k.address[w][strings.LastIndexByte(k.address[w], ':')+1:] }
-	config := strings.NewReplacer("{dir}", dir, "{domain}", domain, "{starttls}", port(startTLS), "{tls}", port(directTLS),
+	config := strings.NewReplacer("{archive}", archive, "{dir}", dir, "{domain}", domain, "{starttls}", port(startTLS), "{tls}", port(directTLS),
 		"{web}", port(webSocket)).Replace(ejabberdConfig)
 	for name, text := range map[string]string{"both.pem": both, "ejabberd.yml": config, "accounts": k.ejabberdAccounts(t)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

@@ -31,7 +31,11 @@ func build(t *testing.T) string {
 func newKith(t *testing.T, binary string, n int) *kind {
 	t.Helper()
 	dir := t.TempDir()
-	k := &kind{name: "Kith", dir: dir, accounts: newAccounts(n), address: freePorts(t), path: "/xmpp-websocket", fast: true}
+	k := &kind{name: "Kith", dir: dir, accounts: newAccounts(n), address: freePorts(t), path: "/xmpp-websocket", fast: true,
+		database: filepath.Join(dir, "data", "kith.db"), table: table{
+			"archive", "owner = (SELECT id FROM account WHERE name = $1)", "id > (CAST(strftime('%s') AS INTEGER) - 1800) * 1000000",
+			map[string]string{"seq": "", "id": "id - $2 * 3600000000", "n": "n - $2 * {have}", "waiting": "FALSE"},
+		}}
 	cert, key := certificate(t, dir)
 	var env []string
 	for _, v := range os.Environ() {

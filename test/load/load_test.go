@@ -29,7 +29,7 @@ import (
 )
 
 var (
-	only   = flag.String("only", "", "parts to measure, with commas between: start, idle, login, flood, pace; all if empty")
+	only   = flag.String("only", "", "parts to measure, with commas between: start, idle, login, presence, flood, pace, history; all if empty")
 	repeat = flag.Int("repeat", 0, "how often each is measured; 0 is 1 in the short form and 3 in the long one")
 )
 
@@ -45,14 +45,21 @@ type size struct {
 	messages int           // as fast as possible
 	rate     float64       // messages a second, when not as fast as possible
 	paced    int           // messages at that rate
+	friends  int           // who are present
+	visits   int           // to them
+	changes  int           // of presence
+	missed   int           // messages for somebody who is away
+	archive  int           // messages in an archive
+	pages    int           // of 50, that are turned
 	others   bool          // Prosody with SQLite, and ejabberd, as well
 }
 
 func sizes() size {
-	z := size{repeat: 1, starts: 1, rest: 300 * time.Millisecond, idle: 300, logins: 60, pairs: 10, messages: 2000, rate: 500, paced: 400}
+	z := size{repeat: 1, starts: 1, rest: 300 * time.Millisecond, idle: 300, logins: 60, pairs: 10, messages: 2000, rate: 500, paced: 400,
+		friends: 10, visits: 10, changes: 20, missed: 200, archive: 1000, pages: 15}
 	if os.Getenv("KITH_SOAK") != "" {
 		z = size{repeat: 3, starts: 5, rest: 2 * time.Second, idle: 3000, settle: time.Minute, logins: 1000, pairs: 50, messages: 20_000,
-			rate: 500, paced: 5000, others: true}
+			rate: 500, paced: 5000, friends: 50, visits: 200, changes: 200, missed: 2000, archive: 20_000, pages: 390, others: true}
 	}
 	if *repeat > 0 {
 		z.repeat = *repeat
@@ -73,12 +80,20 @@ func TestLoad(t *testing.T) {
 	} else if os.Getenv("CI") == "true" {
 		t.Error("Prosody is not installed")
 	}
-	var durable *kind // Prosody with a store that waits for the disk
+	var durable *kind                  // Prosody with a store that waits for the disk
+	keepers := slices.Clone(kinds[:1]) // who keeps archives so
 	if z.others {
 		if durable = newProsody(t, sqlite, 2*z.pairs); durable == nil {
 			t.Log("lua-dbi-sqlite3 is not installed: Prosody with SQLite is not measured")
+		} else {
+			keepers = append(keepers, durable)
 		}
-		if e := newEjabberd(t, n); e != nil {
+		if e := newEjabberd(t, true, 2*z.pairs); e != nil {
+			keepers = append(keepers, e)
+		} else {
+			t.Log("erlang-p1-sqlite3 is not installed: ejabberd with SQLite is not measured")
+		}
+		if e := newEjabberd(t, false, n); e != nil {
 			kinds = append(kinds, e)
 		} else {
 			t.Log("ejabberd is not installed: it is not measured")
@@ -91,8 +106,10 @@ func TestLoad(t *testing.T) {
 			name string
 			run  func(*testing.T, *report, size, []*kind)
 		}{
-			{"start", measureStart}, {"idle", measureIdle}, {"login", measureLogins}, {"flood", func(t *testing.T, r *report, z size, kinds []*kind) { measureFlood(t, r, z, kinds, durable) }},
+			{"start", measureStart}, {"idle", measureIdle}, {"login", measureLogins}, {"presence", measurePresence},
+			{"flood", func(t *testing.T, r *report, z size, kinds []*kind) { measureFlood(t, r, z, kinds, durable) }},
 			{"pace", measurePace},
+			{"history", func(t *testing.T, r *report, z size, _ []*kind) { measureHistory(t, r, z, keepers) }},
 		} {
 			if *only == "" || slices.Contains(strings.Split(*only, ","), part.name) {
 				begin := time.Now()

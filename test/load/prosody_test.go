@@ -78,7 +78,11 @@ func newProsody(t *testing.T, storage string, n int) *kind {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // at worst it stays
-	k := &kind{name: "Prosody", dir: dir, accounts: newAccounts(n), address: freePorts(t), path: "/xmpp-websocket"}
+	k := &kind{name: "Prosody", dir: dir, accounts: newAccounts(n), address: freePorts(t), path: "/xmpp-websocket",
+		database: filepath.Join(dir, "data", "prosody.sqlite"), table: table{
+			"prosodyarchive", `"user" = $1`, `"key" NOT LIKE '%~%'`,
+			map[string]string{"sort_id": "", "key": `"key" || '~' || $2`, "when": `"when" - $2 * 3600`},
+		}}
 	certificate(t, dir)
 	port := func(w way) string { return k.address[w][strings.LastIndexByte(k.address[w], ':')+1:] }
 	config := strings.NewReplacer("{dir}", dir, "{domain}", domain, "{storage}", storage, "{starttls}", port(startTLS),

@@ -34,6 +34,12 @@ const (
 	paceCPU
 	paceP50
 	paceP99
+	absentCPU
+	catchUpCPU
+	pageCPU
+	pageWall
+	friendsLogin
+	presenceCPU
 )
 
 // A line says how a figure stands in the table.
@@ -60,6 +66,12 @@ func lines() []line {
 		{durableRate, "the same, Prosody with SQLite", "%.0f", true, 0},
 		{paceP50, "message, 500/s: p50 until received", "%.1f ms", false, 0},
 		{paceP99, "message, 500/s: p99 until received", "%.1f ms", false, 0},
+		{absentCPU, "message for somebody who is away: CPU", "%.3f ms", false, 1},
+		{catchUpCPU, "catching up with the archive, a message: CPU", "%.3f ms", false, 1},
+		{pageCPU, "a page of 50 messages out of 20,000: CPU", "%.2f ms", false, 5},
+		{pageWall, "the same, until the answer was read", "%.2f ms", false, 0},
+		{friendsLogin, "log-in, direct TLS, 50 contacts present: CPU", "%.2f ms", false, 15},
+		{presenceCPU, "a presence to a contact: CPU", "%.3f ms", false, 0.2},
 		{idleTLS, "idle session, TLS: memory as is", "%.1f KiB", false, 80},
 		{idleTLSLater, "idle session, TLS: memory a minute later", "%.1f KiB", false, 40},
 		{idleResumable, "idle session that can be resumed, TLS: memory as is", "%.1f KiB", false, 80},

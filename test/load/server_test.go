@@ -44,6 +44,8 @@ type kind struct {
 	path     string                                 // of its WebSocket
 	command  func(context.Context, *kind) *exec.Cmd // starts it in the foreground
 	fast     bool                                   // it has SASL2, Bind 2 and FAST
+	database string                                 // a file of SQLite with its archives
+	table    table
 }
 
 // A server is one process.
