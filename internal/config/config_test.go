@@ -174,3 +174,18 @@ func TestLogHandler(t *testing.T) {
 		}
 	}
 }
+
+// Where people can be reached is said in URIs (XEP-0157 §3).
+func TestContact(t *testing.T) {
+	t.Parallel()
+	for _, a := range []string{"mailto:abuse@example.org", "xmpp:juliet@example.org", "xmpp:juliet@example.org?message", "https://example.org/help", "tel:+41-1"} {
+		if _, err := Load(write(t, "[contact]\nabuse = [\""+a+"\"]\n"), nil); err != nil {
+			t.Errorf("%s: %v", a, err)
+		}
+	}
+	for _, a := range []string{"abuse@example.org", "", "example.org", "https://", "xmpp:", "/help", "a b:c d%"} {
+		if _, err := Load(write(t, "[contact]\nstatus = [\""+a+"\"]\n"), nil); err == nil || !strings.Contains(err.Error(), "contact.status") {
+			t.Errorf("%q: got %v", a, err)
+		}
+	}
+}

@@ -139,7 +139,7 @@ var (
 	expired         = stanza.NotAllowed.WithApp(xmlstream.Elem(ns, "session-expired"))
 )
 
-// language is what a tag of a language looks like (RFC 5646 §2.1).
+// language is what a tag of a language looks like.
 var language = regexp.MustCompile(`^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$`)
 
 func (c *Commands) run(ctx context.Context, q *router.Request) (xmlstream.Raw, error) {
@@ -214,6 +214,9 @@ func (c *Commands) goOn(ctx context.Context, q *router.Request, x Command, actio
 		}
 	}
 	v := form.Read(q.Payload)
+	if x, ok := q.Payload.Child(nsData, "x"); v == nil && ok && x.Attr("type") == "cancel" {
+		v = form.Values{} // XEP-0050 §3.5.1: as if it had been submitted
+	}
 	if v == nil {
 		return "", badPayload
 	}
