@@ -5,8 +5,7 @@
 import { computed, signal } from '@preact/signals';
 import type { Profile } from '../store/profile';
 import { Store } from '../store/store';
-import { type Credential, logIn } from '../stream/login';
-import type { Stream } from '../stream/stream';
+import { type Credential, logIn, type Opened } from '../stream/login';
 import { address as readAddress, domain } from '../xmpp/jid';
 import type { Endpoint } from './commands';
 import { Engine, forgetToken, keepToken, logInOptions } from './engine';
@@ -47,6 +46,7 @@ export class KithApp implements App {
   readonly requests = computed(() => this.views.requests.value);
   readonly connection = this.views.connection;
   readonly unread = this.views.unread;
+  readonly catchUp = this.views.catchUp;
   readonly avatars = this.views.avatars;
   readonly uploads = this.views.uploads;
   readonly blocked = this.views.blocked;
@@ -81,7 +81,10 @@ export class KithApp implements App {
       run: (command, args) => this.perform(command, args),
     });
     env.onWake(() => this.sayLook());
-    env.onLeave(() => this.tellLook({ chat: '', visible: false }));
+    env.onLeave(() => {
+      this.tellLook({ chat: '', visible: false });
+      this.inside?.engine?.save();
+    });
   }
 
   /** Opens what is kept, or logs in by the code. */
@@ -129,7 +132,7 @@ export class KithApp implements App {
   }
 
   private async signIn(address: string, credential: Credential, signal: AbortSignal): Promise<void> {
-    let opened: Awaited<ReturnType<typeof logIn>>;
+    let opened: Opened;
     try {
       opened = await logIn({ ...logInOptions(this.env, address, await this.profile.client(), credential), signal });
     } catch (e) {
@@ -153,7 +156,7 @@ export class KithApp implements App {
     store.close();
     await this.profile.set('account', address);
     await this.profile.set('last', address);
-    await this.enter(address, opened.stream);
+    await this.enter(address, opened);
     this.tabs.session(address);
   }
 
@@ -162,7 +165,7 @@ export class KithApp implements App {
   }
 
   /** Shows an account and tries for the lead. */
-  private async enter(address: string, stream?: Stream): Promise<void> {
+  private async enter(address: string, opened?: Opened): Promise<void> {
     const abort = new AbortController();
     const store = await Store.open(address, (why) => {
       if (why === 'outdated') this.env.reload();
@@ -170,7 +173,7 @@ export class KithApp implements App {
     });
     if (this.inside) { // another tab's word was quicker
       store.close();
-      stream?.close();
+      opened?.stream.close();
       return;
     }
     const inside: Inside = { address, store, abort };
@@ -182,11 +185,11 @@ export class KithApp implements App {
     this.tabs.hello();
     this.sayLook();
     void this.env.locks
-      .request(`kith/${address}`, abort.signal, () => this.lead(inside, stream))
+      .request(`kith/${address}`, abort.signal, () => this.lead(inside, opened))
       .catch(() => {}); // given up
   }
 
-  private async lead(inside: Inside, stream?: Stream): Promise<void> {
+  private async lead(inside: Inside, opened?: Opened): Promise<void> {
     if (inside.abort.signal.aborted) return;
     const engine = new Engine(this.env, inside.address, await this.profile.client(), inside.store, {
       changed: (change) => {
@@ -205,7 +208,7 @@ export class KithApp implements App {
     engine.look(this.tabs.id, this.look0());
     this.tabs.hello(); // who looks at what?
     this.tabs.lead();
-    await engine.run(stream);
+    await engine.run(opened);
   }
 
   /** Another tab signed in or out. */
@@ -272,6 +275,7 @@ export class KithApp implements App {
   private noticed(change: Change): void {
     this.views.changed(change);
     if (change.outbox) this.inside?.engine?.flush();
+    if (change.read) this.inside?.engine?.read();
   }
 
   /** Tells all tabs, this one too, what was written. */
@@ -289,12 +293,16 @@ export class KithApp implements App {
     await this.tabs.run('changePassword', current, next);
   }
 
+  holdCatchUp(hold: boolean): void {
+    this.background(this.tabs.run('holdCatchUp', hold));
+  }
+
   reconnect(): void {
     this.background(this.tabs.run('reconnect'));
   }
 
   async timeline(chat: string): Promise<Timeline> {
-    return this.views.timeline(this.store, chat);
+    return this.views.timeline(this.store, chat, (c, gap) => this.tabs.run('fill', c, gap));
   }
 
   async send(chat: string, body: string): Promise<void> {
@@ -328,7 +336,7 @@ export class KithApp implements App {
     this.env.notifications.clear(chat);
     this.background(
       this.store.markRead(chat).then((any) => {
-        if (any) this.wrote({ chat });
+        if (any) this.wrote({ chat, read: true });
       }),
     );
   }

@@ -384,7 +384,7 @@ describe('receiving', () => {
     app.look('');
     hello('unseen');
     await until(() => tab.notes.length > 0);
-    expect(tab.notes).toEqual([{ chat: ROMEO, title: 'romeo', body: 'unseen' }]);
+    expect(tab.notes).toMatchObject([{ chat: ROMEO, title: 'romeo', body: 'unseen' }]);
   });
 
   it('shows who is typing until the message is there', async () => {

@@ -5,31 +5,39 @@
 import type { Store } from '../store/store';
 import { backoff } from '../stream/backoff';
 import { StreamError, Unreachable } from '../stream/errors';
-import { type Credential, invalidate, logIn, type LogIn } from '../stream/login';
-import { StanzaError, type Stream } from '../stream/stream';
+import type { SessionRecord } from '../store/schema';
+import { type Credential, invalidate, logIn, type LogIn, type Opened } from '../stream/login';
+import { StanzaError, Stream } from '../stream/stream';
 import { attr, child, type Element } from '../xml/element';
 import { answer } from '../xmpp/answers';
+import * as carbons from '../xmpp/carbons';
 import { type ChatState, stateMessage } from '../xmpp/chatstates';
-import { caps } from '../xmpp/disco';
+import { clientState } from '../xmpp/csi';
+import { ask, caps, featuresOf } from '../xmpp/disco';
 import * as invitation from '../xmpp/invite';
 import { address as readAddress, bare, domain, local } from '../xmpp/jid';
 import * as presence from '../xmpp/presence';
+import { EXTENDED } from '../xmpp/mam';
+import { eventOf } from '../xmpp/pep';
 import { newPassword } from '../xmpp/register';
 import * as roster from '../xmpp/roster';
 import type { Env } from './env';
 import { Ingest } from './ingest';
 import { Outbox } from './outbox';
 import { People } from './people';
+import { Reading } from './read';
 import { commandError, logInReason, tokenIsGone } from './reasons';
 import { Rooms } from './rooms';
 import type { RoomCommands } from './commands';
+import { Sync } from './sync';
 import type { Change, Commands, Live, Look } from './tabs';
-import { CommandError, type Connection, type Reason } from './view';
+import { type CatchUp, CommandError, type Connection, type Reason } from './view';
 
 const CROWDED = 60_000; // ms to wait after another device took our place: not to fight for it
 const STEADY = 10_000; // ms a connection lasts that counts as a good one
 const RECENT = 30 * 60_000; // ms since they wrote, for which they are told that we type
 const PAUSE = 15_000; // ms without a keystroke that end the typing
+const OFTEN = 200; // messages that come live until the archive is asked, so that the next session need not ask for as many
 const BREATH = 400; // ms in which the message may follow that ends the typing by itself
 /** What a refused new password means (XEP-0077 §3.3). */
 const PASSWORD_REASONS: Readonly<Record<string, Reason>> = {
@@ -49,8 +57,19 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
   private readonly outbox: Outbox;
   private readonly people: People;
   private readonly ingest: Ingest;
+  private readonly sync: Sync;
+  private readonly reading: Reading;
   private readonly looks = new Map<string, Look>();
-  private stream: Stream | undefined;
+  private stream: Stream | undefined; // while it is connected
+  private session: Stream | undefined; // it may be asleep
+  private greeted = false; // the session knows that we are there
+  private arrived = false; // the rooms know of the session
+  private features: ReadonlySet<string> | undefined; // of our account
+  private csi = false; // the server wants to know whether somebody looks
+  private active = true; // as it was told
+  private catching: Promise<void> | undefined;
+  private catchUp: CatchUp | undefined;
+  private live = 0; // messages since the archive was asked
   private connection: Connection = 'connecting';
   private stopped = false;
   private wake: (() => void) | undefined; // ends the waiting for the next try
@@ -79,52 +98,134 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
       failed: (key, failure, retryAt) => this.outbox.failed(key, failure, '', retryAt),
     });
     const upload = this.rooms.files.upload.bind(this.rooms.files);
-    this.outbox = new Outbox(store, (a) => this.people.isFriend(a), changed, (chat) => this.written(chat), upload);
+    this.outbox = new Outbox(store, (a) => this.people.isFriend(a), changed, (chat) => this.wrote(chat), upload);
     this.ingest = new Ingest(store, this.outbox, this.people, {
       now: () => env.now(),
       seen: (chat) => [...this.looks.values()].some((l) => l.visible && l.chat === chat),
       changed,
       arrived: (chat, body, file) => void this.note(chat, body, file),
+      session: () => this.session && { id: this.session.id, h: this.session.next, ...this.people.news() },
+      read: () => this.reading.read(),
+    });
+    this.sync = new Sync(store, {
+      now: () => env.now(),
+      changed,
+      progress: (catchUp) => {
+        this.catchUp = catchUp;
+        this.report();
+      },
+      isFriend: (a) => this.people.isFriend(a),
+      arrived: (chat, body, file) => void this.note(chat, body, file),
+    });
+    this.reading = new Reading(store, (change) => {
+      if (change.chat !== undefined) env.notifications.clear(change.chat);
+      changed(change);
     });
   }
 
-  /** Runs until stop(); first is a stream that was just opened by the log-in. */
-  async run(first?: Stream): Promise<void> {
+  /** Runs until stop(); first is what was just opened by the log-in. */
+  async run(first?: Opened): Promise<void> {
     const unwake = this.env.onWake(() => this.woken());
     await Promise.all([this.people.load(), this.rooms.load()]);
-    await this.store.putBack(); // what an earlier run could not finish
+    if (!first) await this.restore();
     this.report();
     let failures = 0;
-    let stream = first;
+    let opened = first;
     while (!this.stopped) {
       const begun = this.env.now();
       try {
-        stream ??= await this.connect();
-        await this.serve(stream);
+        opened ??= await this.connect();
+        const goesOn = opened.stream === this.session;
+        if (!goesOn) await this.begin(opened);
+        await this.serve(opened, goesOn);
       } catch (e) {
         this.lastError = e instanceof Error ? e : undefined;
-        if (stream) this.ended = e instanceof StreamError ? e.condition : '';
-        if (stream && this.env.now() - begun >= STEADY) failures = 0;
+        if (opened) this.ended = e instanceof StreamError ? e.condition : '';
+        if (opened && this.env.now() - begun >= STEADY) failures = 0;
       }
-      stream = undefined;
+      opened = undefined;
+      if (this.session && !this.session.asleep) await this.lost();
       if (this.stopped) break;
       await this.wait(failures++);
     }
     unwake();
   }
 
+  /** Takes up the session of an earlier page (XEP-0198 §5). */
+  private async restore(): Promise<void> {
+    const saved = await this.store.session();
+    if (!saved) return;
+    this.csi = saved.csi;
+    this.greeted = true;
+    this.session = Stream.restore(saved, (key) => this.outbox.confirmed(key));
+    this.people.restore(saved.there);
+  }
+
+  /** A new session: what was known of the one before does not hold any more. */
+  private async begin({ stream, csi }: Opened): Promise<void> {
+    await this.lost();
+    this.session = stream;
+    this.csi = csi;
+    await this.store.archive.begin();
+    await this.store.putSession(this.saved());
+  }
+
+  private async lost(): Promise<void> {
+    this.session = undefined;
+    this.greeted = this.arrived = false;
+    this.features = undefined;
+    this.people.lost();
+    this.rooms.lost();
+    this.sync.lost();
+    this.reading.lost();
+    await this.catching?.catch(() => {});
+    await this.outbox.lost();
+    await this.store.putSession(undefined);
+  }
+
+  private saved(): SessionRecord | undefined {
+    const { session } = this;
+    return session && session.id !== '' ? { ...session.saved(), csi: this.csi, there: this.people.all() } : undefined;
+  }
+
+  /** Writes down how far the session is: the page may be gone any moment. */
+  save(): void {
+    const saved = this.saved();
+    if (saved && !this.stopped) this.store.putSession(saved).catch(() => {});
+  }
+
   /** Ends the connection in good order. */
   stop(): void {
     this.stopped = true;
     this.rooms.stop();
+    this.reading.lost();
+    this.sync.lost();
+    this.store.putSession(undefined).catch(() => {}); // the database may be gone
     this.stream?.send(presence.unavailable());
-    this.stream?.close();
+    this.session?.close();
     this.wake?.();
     clearTimeout(this.pause);
   }
 
   look(tab: string, look: Look): void {
     this.looks.set(tab, look);
+    this.tellState();
+  }
+
+  /** Tells the server whether somebody looks (XEP-0352). */
+  private tellState(): void {
+    if (!this.csi || !this.stream || this.seen === this.active) return;
+    this.active = this.seen;
+    this.stream.tell(clientState(this.active));
+  }
+
+  private get seen(): boolean {
+    return [...this.looks.values()].some((l) => l.visible);
+  }
+
+  /** A chat was read, here or elsewhere. */
+  read(): void {
+    this.reading.read();
   }
 
   flush(): void {
@@ -134,12 +235,16 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
   report(): void {
     this.shown ??= Promise.resolve().then(() => {
       this.shown = undefined;
-      if (!this.stopped) this.hooks.live({ connection: this.connection, ...this.people.snapshot(), uploads: this.rooms.files.snapshot() });
+      if (this.stopped) return;
+      const { typing, presence: there } = this.people.snapshot();
+      // Who is there is not known for long without a connection.
+      const who = this.connection === 'waiting' ? {} : there;
+      this.hooks.live({ connection: this.connection, typing, presence: who, catchUp: this.catchUp, uploads: this.rooms.files.snapshot() });
     });
   }
 
   /** Logs in with what we have: a password that was just set, else the token. */
-  private async connect(): Promise<Stream> {
+  private async connect(): Promise<Opened> {
     this.set('connecting');
     const account = await this.store.account();
     if (this.password !== undefined) {
@@ -171,53 +276,93 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
     else this.hooks.out('signed-out');
   }
 
-  private async enter(credential: Credential): Promise<Stream> {
-    const { stream, token } = await logIn(logInOptions(this.env, this.address, this.client, credential));
-    await keepToken(this.store, token);
+  private async enter(credential: Credential): Promise<Opened> {
+    const previous = this.session?.asleep ? { previous: this.session } : {};
+    const opened = await logIn({ ...logInOptions(this.env, this.address, this.client, credential), ...previous, inactive: !this.seen });
+    await keepToken(this.store, opened.token);
     this.password = undefined;
-    return stream;
+    return opened;
   }
 
-  /** Serves a stream to its end. Rejects with why it ended. */
-  private async serve(stream: Stream): Promise<never> {
+  /** Serves a session to the end of this connection. Rejects with why it ended. */
+  private async serve(opened: Opened, goesOn: boolean): Promise<never> {
+    const { stream } = opened;
     let fail: (why: Error) => void = () => {};
     const ended = new Promise<never>((_, reject) => {
       fail = reject;
     });
     ended.catch(() => {}); // it may end before it is waited for
     this.stream = stream;
-    stream.start({ stanza: (el) => this.stanza(stream, el), ended: fail });
+    stream.start({ stanza: (el) => this.stanza(stream, el), ended: fail, acking: () => this.written(stream) });
     if (this.stopped) stream.close();
+    this.active = opened.active;
+    this.tellState();
     this.set('online');
     try {
-      await Promise.race([this.greet(stream), ended]);
+      await Promise.race([this.greet(opened, goesOn), ended]);
       return await ended;
     } finally {
-      stream.close(); // where it was us who gave up
+      if (stream.id === '') stream.close(); // where it was us who gave up
+      else stream.drop();
       this.stream = undefined;
-      this.people.lost();
-      this.rooms.lost();
+      this.outbox.rest();
       this.set('connecting');
-      await this.outbox.lost();
+      this.save();
     }
   }
 
-  private async greet(stream: Stream): Promise<void> {
-    try {
+  private async greet(opened: Opened, goesOn: boolean): Promise<void> {
+    const { stream } = opened;
+    if (!this.greeted) {
       // RFC 6121 §2.2: first the contacts, so that we know who is who when the rest comes.
-      await this.people.sync(stream);
-    } catch (e) {
-      if (!(e instanceof StanzaError)) throw e; // refused: go on with what we have
-    }
-    const here = presence.available(await caps());
-    if (this.stream !== stream) return; // it ended meanwhile
-    stream.send(here);
-    this.rooms.arrived(stream);
-    this.outbox.use(stream);
+      await Promise.all([optional(this.people.sync(stream)), optional(this.reading.sync(stream)), this.learn(stream)]);
+      if (!opened.copies) await optional(stream.request('set', '', carbons.enable()));
+      const here = presence.available(await caps());
+      if (this.session !== stream) return; // it ended meanwhile
+      stream.send(here);
+      this.greeted = true;
+    } else if (!this.features) await this.learn(stream);
+    if (this.stream !== stream) return;
+    if (!this.arrived) this.rooms.arrived(stream);
+    this.arrived = true;
+    // What the archive may have is not sent again before it was asked.
+    const doubts = await this.outbox.doubts(stream);
+    if (!doubts) await this.outbox.use(stream);
+    const behind = (await this.store.archive.record())?.behind === true;
+    if (behind || doubts) this.catching ??= this.follow(stream, goesOn ? undefined : opened.newest).finally(() => (this.catching = undefined));
+    await this.catching;
+    if (doubts) await this.outbox.use(stream);
+    this.reading.use(stream, this.features ?? new Set());
+  }
+
+  /** Catches up with the archive. What is missing before the newest follows without being waited for. */
+  private async follow(stream: Stream, newest?: string): Promise<void> {
+    this.live = 0;
+    await this.sync.catchUp(stream, newest);
+    this.sync.fillGaps(stream, this.features?.has(EXTENDED) === true).catch(() => {}); // the stream ended: the next goes on
+  }
+
+  private async learn(stream: Stream): Promise<void> {
+    await optional(stream.request('get', stream.bare, ask()).then((iq) => void (this.features = featuresOf(iq))));
+    this.features ??= new Set();
+  }
+
+  /** All that was handled is written down, before the server is told. */
+  private async written(stream: Stream): Promise<void> {
+    const saved = this.session === stream ? this.saved() : undefined;
+    if (saved) await this.store.putSession(saved);
+    if (this.live < OFTEN || this.catching) return;
+    this.catching = this.follow(stream).catch(() => {}).finally(() => (this.catching = undefined));
   }
 
   private async stanza(stream: Stream, el: Element): Promise<void> {
-    if (el.name === 'message') return (await this.rooms.event(stream, el)) ? undefined : this.ingest.message(stream, el);
+    if (el.name === 'message') {
+      const event = eventOf(el);
+      if (event && (await this.reading.event(bare(attr(el, 'from') || stream.bare), event, stream.bare))) return undefined;
+      if (await this.rooms.event(stream, el)) return undefined;
+      this.live++;
+      return this.ingest.message(stream, el);
+    }
     if (el.name === 'presence') return this.people.presence(stream, el);
     const isPush = attr(el, 'type') === 'set' && child(el, roster.NS_ROSTER, 'query') !== undefined;
     // RFC 6121 §2.1.6: a push counts only from our own account.
@@ -242,7 +387,8 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
   }
 
   private woken(): void {
-    if (this.stream) void this.stream.check();
+    if (!this.env.visible()) this.save();
+    else if (this.stream) void this.stream.check();
     else if (this.env.connected()) this.wake?.();
   }
 
@@ -252,7 +398,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
   }
 
   private async note(chat: string, body: string, file: boolean): Promise<void> {
-    if (this.rooms.push.silent || [...this.looks.values()].some((l) => l.visible)) return;
+    if (this.rooms.push.silent || this.seen) return;
     const title = this.people.get(chat)?.name || this.rooms.profile.nickOf(chat) || local(chat) || chat;
     this.env.notifications.show({ chat, title, body, file }, (await this.store.kept('discreet')) ?? false);
   }
@@ -276,7 +422,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
   }
 
   /** The text was sent, and said with it that we are there, no longer typing. */
-  private written(chat: string): void {
+  private wrote(chat: string): void {
     clearTimeout(this.pause);
     this.typed++;
     if (this.writing.chat === chat) this.writing = { chat, state: 'active' };
@@ -349,6 +495,14 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
     });
   }
 
+  async fill(chat: string, gap: string): Promise<void> {
+    await this.query({}, (stream) => this.sync.fill(stream, this.features?.has(EXTENDED) === true, chat, gap));
+  }
+
+  async holdCatchUp(hold: boolean): Promise<void> {
+    this.sync.hold(hold);
+  }
+
   async invite(): Promise<{ url: string; qr: string; expires: number }> {
     return this.query({}, async (stream) => {
       const links = invitation.read(await stream.request('set', domain(this.address), invitation.invite()));
@@ -367,6 +521,15 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
     } catch (e) {
       throw commandError(e, special);
     }
+  }
+}
+
+/** What the server may refuse: we do without it. */
+async function optional(work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (e) {
+    if (!(e instanceof StanzaError)) throw e;
   }
 }
 

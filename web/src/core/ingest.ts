@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The one place where messages come in. It returns once the message is on the disk, and only then is it
-// acknowledged to the server and to the sender.
-import type { Store } from '../store/store';
+// The one place where messages come in: live, as copies of what other devices get and send, and from the archive.
+// message() returns once the message is on the disk, and only then is it acknowledged to the server and to the sender.
+import type { NewMessage, Store } from '../store/store';
+import type { SessionRecord } from '../store/schema';
 import { conditionOf, type Stream } from '../stream/stream';
 import { child, type Element, elements } from '../xml/element';
+import { copyIn } from '../xmpp/carbons';
 import { bare, domain } from '../xmpp/jid';
 import { type Incoming, read } from '../xmpp/message';
 import { NS_CLIENT } from '../xmpp/ns';
-import { fileOf, type SharedFile } from '../xmpp/oob';
+import { fileOf } from '../xmpp/oob';
 import { receipt } from '../xmpp/receipts';
 import type { Outbox } from './outbox';
 import type { People } from './people';
@@ -25,6 +27,10 @@ export interface IngestHooks {
   readonly changed: (change: Change) => void;
   /** A new message that nobody has seen. */
   readonly arrived: (chat: string, body: string, file: boolean) => void;
+  /** How far the session is once this stanza is dealt with; it is written down with the message. */
+  readonly session: () => Partial<SessionRecord> | undefined;
+  /** A message was read here as it came. */
+  readonly read: (chat: string) => void;
 }
 
 export class Ingest {
@@ -36,46 +42,58 @@ export class Ingest {
   ) {}
 
   async message(stream: Stream, el: Element): Promise<void> {
-    const m = read(el, stream.bare);
+    const copy = copyIn(el, stream.bare);
+    const m = read(copy?.message ?? el, stream.bare);
     const from = bare(m.from);
+    if (copy && copy.sent !== (from === stream.bare)) return; // a copy of what we sent is from us, and no other
     if (m.type === 'error') {
+      if (copy) return; // it is for the device that sent the message
       // An error of our own server's may come from its domain.
       const who = from === stream.bare || from === domain(stream.bare) ? '' : from;
       return this.outbox.failed(m.id, failureOf(conditionOf(el), isBlocked(el)), who);
     }
     if (m.type === 'groupchat' || m.type === 'headline') return; // there are no groups yet
     if (m.receiptFor !== '') await this.outbox.settle(m.receiptFor, 'delivered', from);
-    if (m.state) this.people.typing(from, m.state === 'composing');
-    if (!m.body && !m.encrypted) return;
-    this.people.typing(from, false);
-    await this.keep(stream, m, from, fileOf(el));
-    if (m.wantsReceipt && from !== stream.bare && this.people.isFriend(from)) stream.send(receipt(m.from, m.id));
+    const mine = from === stream.bare;
+    if (m.state && !mine) this.people.typing(from, m.state === 'composing');
+    const record = recordOf(copy?.message ?? el, m, stream.bare, this.hooks.now());
+    if (!record) return;
+    if (!mine) this.people.typing(from, false);
+    await this.keep(record);
+    // XEP-0280 §10.4: the device that got it answers.
+    if (!copy && !mine && m.wantsReceipt && this.people.isFriend(from)) stream.send(receipt(m.from, m.id));
   }
 
-  private async keep(stream: Stream, m: Incoming, from: string, file: { readonly file?: SharedFile }): Promise<void> {
-    const now = this.hooks.now();
-    const mine = from === stream.bare; // from another device of ours, to ourselves
-    const seen = mine || this.hooks.seen(from);
-    const originId = m.originId || (m.id.length >= RANDOM_ID ? m.id : '');
-    const added = await this.store.addIncoming({
-      key: crypto.randomUUID(),
-      chat: from,
-      from,
-      mine,
-      time: Math.min(m.stamp ?? now, now),
-      body: m.body ?? '',
-      ...(m.encrypted ? {} : file),
-      ...(mine ? { state: 'acked' as const } : {}),
-      ...(m.stamp === undefined ? {} : { delayed: true }),
-      ...(m.encrypted ? { unreadable: 'encrypted' as const } : {}),
-      ...(m.stanzaId === '' ? {} : { stanzaId: m.stanzaId }),
-      ...(originId === '' ? {} : { originId }),
-      ...(seen ? {} : { unread: 1 as const }),
-    });
+  private async keep(m: NewMessage): Promise<void> {
+    const seen = m.mine || this.hooks.seen(m.chat);
+    const added = await this.store.addIncoming(seen ? m : { ...m, unread: 1 }, this.hooks.session());
     if (!added) return;
-    this.hooks.changed({ chat: from });
-    if (!seen) this.hooks.arrived(from, m.body ?? '', file.file !== undefined);
+    this.hooks.changed({ chat: m.chat });
+    if (!seen) this.hooks.arrived(m.chat, m.body, m.file !== undefined);
+    else if (!m.mine) this.hooks.read(m.chat);
   }
+}
+
+/** What is kept of a message; undefined where there is nothing to keep. now: the latest that it can be from. */
+export function recordOf(el: Element, m: Incoming, own: string, now: number): NewMessage | undefined {
+  if (m.type === 'groupchat' || m.type === 'headline' || m.type === 'error') return undefined;
+  if (!m.body && !m.encrypted) return undefined;
+  const from = bare(m.from);
+  const mine = from === own; // from another device of ours
+  const originId = m.originId || (m.id.length >= RANDOM_ID ? m.id : '');
+  return {
+    key: crypto.randomUUID(),
+    chat: mine ? bare(m.to) : from,
+    from,
+    mine,
+    time: Math.min(m.stamp ?? now, now),
+    body: m.body ?? '',
+    ...(m.encrypted ? {} : fileOf(el)),
+    ...(mine ? { state: 'acked' as const } : {}),
+    ...(m.encrypted ? { unreadable: 'encrypted' as const } : {}),
+    ...(m.stanzaId === '' ? {} : { stanzaId: m.stanzaId }),
+    ...(originId === '' ? {} : { originId }),
+  };
 }
 
 function isBlocked(el: Element): boolean {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Brings what waits to the server, in order. A message stays in the outbox until the server has
-// acknowledged it (XEP-0198), so it survives a lost connection and a reload; it is then sent again with the
-// same id, by which the other side knows it.
+// acknowledged it (XEP-0198), so it survives a lost connection and a reload. A session that goes on says what it has;
+// after one that is lost, the archive does, and what is not there is sent again with the same id, by which the other
+// side knows it.
 import type { SharedFile } from '../store/schema';
 import type { Store } from '../store/store';
 import type { Stream } from '../stream/stream';
@@ -28,18 +29,38 @@ export class Outbox {
     private readonly upload: (key: string, file: SharedFile) => void,
   ) {}
 
-  /** A stream is there; what waits goes out on it. */
-  use(stream: Stream): void {
+  /** A stream is there; what waits goes out on it. What was sent before and is not on its way is sent again. */
+  async use(stream: Stream): Promise<void> {
+    const flying = new Set(stream.flying);
+    for (const address of await this.store.putBack(flying)) this.changed({ chat: address });
+    for (const key of flying) if (!this.flying.has(key)) this.flying.set(key, ++this.sendings);
+    if (!stream.connected) return; // it ended meanwhile
     this.stream = stream;
     this.flush();
   }
 
-  /** The stream is gone; what it had not acknowledged waits again. */
+  /** Whether there are messages of which nobody knows whether the server has them. */
+  async doubts(stream: Stream): Promise<boolean> {
+    const flying = new Set(stream.flying);
+    for (const { key } of await this.store.outbox()) if (!flying.has(key) && (await this.store.message(key))?.state === 'sent') return true;
+    return false;
+  }
+
+  /** There is no connection now; what was sent on it may still be acknowledged. */
+  rest(): void {
+    this.stream = undefined;
+  }
+
+  /** The session is gone, and with it what it had not acknowledged. */
   async lost(): Promise<void> {
     this.stream = undefined;
-    this.flying.clear();
     await this.running;
-    for (const address of await this.store.putBack()) this.changed({ chat: address });
+    this.flying.clear();
+  }
+
+  /** A session that was brought back says that the server has a message. */
+  confirmed(key: string): void {
+    this.settle(key, 'acked').catch(() => {});
   }
 
   /** Sends what waits, soon. May be called at any time. */
@@ -75,7 +96,7 @@ export class Outbox {
         const sending = ++this.sendings;
         this.flying.set(key, sending);
         this.written(to);
-        stream.send(el, () => this.acked(key, sending));
+        stream.send(el, () => this.acked(key, sending), key);
         this.changed({ chat: to });
       }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Contacts, who of them is there, who asks to be one, and who is typing.
-import type { PersonRecord } from '../store/schema';
+import type { PersonRecord, There } from '../store/schema';
 import type { Store } from '../store/store';
 import type { Stream } from '../stream/stream';
 import { attr, type Element } from '../xml/element';
@@ -16,7 +16,8 @@ const FEW = 5; // contacts of a new account that get an empty chat each: the one
 
 export class People {
   private readonly known = new Map<string, PersonRecord>();
-  private readonly there = new Map<string, Map<string, presence.Presence>>(); // by bare address and device
+  private there = new Map<string, Map<string, presence.Presence>>(); // by bare address and device
+  private fresh = false; // there is not written down as it is
   private readonly typers = new Map<string, ReturnType<typeof setTimeout>>();
 
   constructor(
@@ -82,6 +83,7 @@ export class People {
         return this.changed({ requests: true });
       case 'unsubscribed':
         this.there.delete(from);
+        this.fresh = true;
         return this.lively();
       default: // 'subscribed' comes with a push of the list; errors change nothing
     }
@@ -94,8 +96,26 @@ export class People {
     if (was !== now) this.lively();
   }
 
-  /** The stream is gone, and with it what we know of others. */
+  /** Who is there, where that changed since it was asked for last. */
+  news(): { readonly there?: There } {
+    if (!this.fresh) return {};
+    this.fresh = false;
+    return { there: this.all() };
+  }
+
+  all(): There {
+    return this.there;
+  }
+
+  /** The session goes on after a reload, and with it what we knew of others. */
+  restore(there: There): void {
+    this.there = new Map([...there].map(([address, devices]) => [address, new Map(devices)]));
+    this.lively();
+  }
+
+  /** The session is gone, and with it what we know of others. */
   lost(): void {
+    this.fresh = true;
     for (const timer of this.typers.values()) clearTimeout(timer);
     this.typers.clear();
     this.there.clear();
@@ -111,6 +131,7 @@ export class People {
   }
 
   private arrive(el: Element, from: string): void {
+    this.fresh = true;
     const p = presence.read(el);
     const devices = this.there.get(from) ?? new Map<string, presence.Presence>();
     if (p.show === 'offline') devices.delete(resource(p.from));

@@ -5,7 +5,7 @@
 // When the leader goes, the browser gives its lock to another tab.
 import type { Channel } from './env';
 import type { RoomCommands } from './commands';
-import { CommandError, type Connection, type Reason, type Show } from './view';
+import { type CatchUp, CommandError, type Connection, type Reason, type Show } from './view';
 
 /** Which parts of the database were changed. */
 export interface Change {
@@ -13,6 +13,7 @@ export interface Change {
   readonly people?: true;
   readonly requests?: true;
   readonly outbox?: true; // something waits to be sent
+  readonly read?: true; // the chat was read
   readonly faces?: true; // names and pictures that people have chosen
   readonly kept?: true; // single values of the account
 }
@@ -22,6 +23,7 @@ export interface Live {
   readonly connection: Connection;
   readonly typing: readonly string[];
   readonly presence: Readonly<Record<string, { readonly show: Show; readonly status: string }>>;
+  readonly catchUp?: CatchUp | undefined;
   readonly uploads: Readonly<Record<string, number>>; // share that is done, by key of the message
 }
 
@@ -43,6 +45,9 @@ export interface Commands extends RoomCommands {
   answer(address: string, accept: boolean): Promise<void>;
   rename(address: string, name: string): Promise<void>;
   remove(address: string): Promise<void>;
+  /** Fetches more of a chat from a gap. */
+  fill(chat: string, gap: string): Promise<void>;
+  holdCatchUp(hold: boolean): Promise<void>;
   invite(): Promise<{ url: string; qr: string; expires: number }>;
 }
 

@@ -3,41 +3,76 @@
 import { signal } from '@preact/signals';
 import type { MessageRecord } from '../store/schema';
 import type { Store } from '../store/store';
-import type { Failure, Message, Timeline } from './view';
+import { kindOf } from '../xmpp/oob';
+import type { Failure, Gap, Message, Timeline } from './view';
 
 const PAGE = 50; // messages
+const UNREAD = 40; // pages that are shown at once, at most, so that all that is unread is
 
 /** The newest part of a chat, from some message on; it grows backwards on demand. */
 export class LiveTimeline implements Timeline {
   readonly messages = signal<readonly Message[]>([]);
   readonly complete = signal(false);
+  readonly loading = signal(false);
+  readonly gaps = signal<readonly Gap[]>([]);
   unreadFrom = '';
+  private whole = false; // all that is here is shown
+  private top = ''; // the gap before all that is here, '' for none
+  private readonly busy = new Set<string>(); // gaps
   private start = ''; // sort key of the first message shown; '' = from the beginning
   private readings = 0;
 
-  private constructor(private readonly store: Store, readonly chat: string, private readonly closed: (t: LiveTimeline) => void) {}
+  /** ask has the leader fetch some of a gap. */
+  private constructor(
+    private readonly store: Store,
+    readonly chat: string,
+    private readonly closed: (t: LiveTimeline) => void,
+    private readonly ask: (chat: string, gap: string) => Promise<void>,
+  ) {}
 
-  static async open(store: Store, chat: string, closed: (t: LiveTimeline) => void): Promise<LiveTimeline> {
-    const t = new LiveTimeline(store, chat, closed);
+  static async open(
+    store: Store, chat: string, closed: (t: LiveTimeline) => void, ask: (chat: string, gap: string) => Promise<void>,
+  ): Promise<LiveTimeline> {
+    const t = new LiveTimeline(store, chat, closed, ask);
     const [page, unread] = await Promise.all([store.before(chat, '', PAGE), store.firstUnread(chat)]);
     t.unreadFrom = unread?.key ?? '';
     t.begin(page);
     // All that is unread is shown, and a little before it.
-    while (unread && t.start > unread.sort) await t.older();
+    for (let n = 0; n < UNREAD && unread && t.start > unread.sort; n++) t.begin(await store.before(chat, t.start, PAGE));
     await t.refresh();
     return t;
   }
 
   async older(): Promise<void> {
-    if (this.complete.value) return;
-    this.begin(await this.store.before(this.chat, this.start, PAGE));
+    if (!this.whole) this.begin(await this.store.before(this.chat, this.start, PAGE));
+    else if (this.top === '') return;
+    else {
+      this.loading.value = true;
+      try {
+        await this.ask(this.chat, this.top);
+      } finally {
+        this.loading.value = false;
+      }
+    }
     await this.refresh();
+  }
+
+  async fill(id: string): Promise<void> {
+    if (this.busy.has(id)) return;
+    this.busy.add(id);
+    try {
+      await this.refresh();
+      await this.ask(this.chat, id);
+    } finally {
+      this.busy.delete(id);
+      await this.refresh();
+    }
   }
 
   /** Reads again what is shown. Messages that did not change stay the same objects. */
   async refresh(): Promise<void> {
     const reading = ++this.readings;
-    const records = await this.store.since(this.chat, this.start);
+    const [records, gaps] = await Promise.all([this.store.since(this.chat, this.start), this.store.archive.gapsOf(this.chat)]);
     if (reading !== this.readings) return; // a later one sees all that this one saw
     const known = new Map(this.messages.value.map((m) => [m.key, m]));
     this.messages.value = records.map((r) => {
@@ -45,6 +80,11 @@ export class LiveTimeline implements Timeline {
       const old = known.get(r.key);
       return old && same(old, next) ? old : next;
     });
+    const first = records[0]?.sort;
+    const rows = gaps.filter((g) => first !== undefined && g.edge > first);
+    this.gaps.value = rows.map((g) => ({ id: g.id, before: records.find((r) => r.sort >= g.edge)?.key ?? '', busy: this.busy.has(g.id) }));
+    this.top = this.whole ? (gaps.findLast((g) => !rows.includes(g))?.id ?? '') : '';
+    this.complete.value = this.whole && this.top === '';
   }
 
   close(): void {
@@ -52,8 +92,8 @@ export class LiveTimeline implements Timeline {
   }
 
   private begin(page: readonly MessageRecord[]): void {
-    this.complete.value = page.length < PAGE;
-    this.start = this.complete.value ? '' : (page[0]?.sort ?? '');
+    this.whole = page.length < PAGE;
+    this.start = this.whole ? '' : (page[0]?.sort ?? '');
   }
 }
 
@@ -65,7 +105,7 @@ export function toMessage(r: MessageRecord): Message {
     time: r.time,
     body: r.body,
     ...(r.unreadable === undefined ? {} : { unreadable: r.unreadable }),
-    ...(r.file === undefined ? {} : { file: r.file }),
+    ...(r.file === undefined ? {} : { file: { ...r.file, kind: kindOf(r.file.type) } }),
     ...(r.state === undefined ? {} : { state: r.state }),
     ...(r.failure === undefined ? {} : { failure: r.failure as Failure }), // written by core/reasons.ts and core/files.ts
     ...(r.retryAt === undefined ? {} : { retryAt: r.retryAt }),

@@ -30,6 +30,7 @@ export interface SharedFile {
   readonly size: number; // bytes, 0 = not said
   readonly width: number; // pixels, 0 = not said or no picture
   readonly height: number;
+  readonly kind: 'picture' | 'video' | 'audio' | 'file'; // how it is shown
 }
 
 export interface Message {
@@ -93,7 +94,8 @@ export interface DeviceInfo {
   readonly lastSeen: number;
   readonly software: string; // '' = not known
   readonly device: string;
-  readonly password: boolean; // it was given the password
+  readonly network: string; // where it was last, roughly; '' = not known
+  readonly password: boolean; // it was given the password: only another one keeps it out
 }
 
 /** A device that is told of messages while its app is closed. Times as above; 0 = never. */
@@ -123,13 +125,32 @@ export interface Invitation {
   readonly expires: number; // ms since 1970
 }
 
+/** Messages that the server has and this device has not, somewhere in a chat. */
+export interface Gap {
+  readonly id: string;
+  readonly before: string; // key of the first message after it, '' = it is at the end
+  readonly busy: boolean; // some are being fetched
+}
+
+/** How far a long catching up is, in messages. */
+export interface CatchUp {
+  readonly done: number;
+  readonly total?: number; // missing: not known
+  readonly paused: boolean;
+}
+
 /** One open timeline: the newest messages at the end; more come with older(). Close it when the view goes. */
 export interface Timeline {
   readonly messages: ReadonlySignal<readonly Message[]>;
-  readonly complete: ReadonlySignal<boolean>; // nothing older is kept on this device
+  readonly complete: ReadonlySignal<boolean>; // there is nothing older, neither here nor on the server
+  readonly loading: ReadonlySignal<boolean>; // older() waits for the server
+  readonly gaps: ReadonlySignal<readonly Gap[]>; // the oldest first
   /** The first message that was unread when the timeline was opened; '' for none. */
   readonly unreadFrom: string;
+  /** Rejects with a CommandError where the server has to be asked and cannot be. */
   older(): Promise<void>;
+  /** Fetches some of a gap, from its end; it is gone when there are no more. */
+  fill(id: string): Promise<void>;
   close(): void;
 }
 
@@ -155,6 +176,9 @@ export interface App {
   readonly contacts: ReadonlySignal<readonly Contact[]>; // by name; people who are away are shown as well
   readonly requests: ReadonlySignal<readonly Request[]>;
   readonly unread: ReadonlySignal<number>; // of all chats
+  readonly catchUp: ReadonlySignal<CatchUp | undefined>; // a long catching up that is under way
+  /** Holds it up, or lets it go on. */
+  holdCatchUp(hold: boolean): void;
 
   logIn(address: string, password: string): Promise<void>;
   /** Forgets this account on this device: token, contacts, history. */

@@ -21,6 +21,7 @@ export class Views {
   readonly connection = computed(() => this.live.value.connection);
   readonly unread = computed(() => this.chatRecords.value.reduce((n, c) => n + c.unread, 0));
 
+  readonly catchUp = computed(() => this.live.value.catchUp);
   readonly uploads = computed(() => this.live.value.uploads);
   readonly blocked = computed<ReadonlySet<string>>(() => new Set(this.kept.value.blocked));
   readonly pushed = computed(() => this.kept.value.push);
@@ -78,8 +79,8 @@ export class Views {
     this.live.value = NOTHING;
   }
 
-  async timeline(store: Store, chat: string): Promise<Timeline> {
-    const t = await LiveTimeline.open(store, chat, (gone) => this.timelines.delete(gone));
+  async timeline(store: Store, chat: string, ask: (chat: string, gap: string) => Promise<void>): Promise<Timeline> {
+    const t = await LiveTimeline.open(store, chat, (gone) => this.timelines.delete(gone), ask);
     this.timelines.add(t);
     await t.refresh(); // what came between
     return t;

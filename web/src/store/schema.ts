@@ -8,7 +8,50 @@ export interface AccountRecord {
   /** The FAST token; missing until the first log-in. count: how often it was used. */
   readonly token?: { readonly secret: string; readonly count: number };
   readonly rosterVersion: string; // of the contact list we have, '' for none
+  readonly archive?: ArchiveRecord; // missing until the first session that asked it
 }
+
+/** How much of the archive on the server is here (store/archive.ts). */
+export interface ArchiveRecord {
+  readonly cursor?: string; // id up to which all is here but for the gaps; '' = its beginning; missing: never asked. Only pages move it
+  readonly behind: boolean; // the end of the archive was not reached since the session began
+  readonly fence: string; // sort key: what came in this session comes after it
+  readonly floor: string; // sort key: what the cursor stands for in a chat ends here, or at its settled, if that is later
+  readonly gaps: readonly GapRecord[]; // the oldest first
+  readonly markers: Readonly<Record<string, string>>; // by chat: read up to this id, which is not here yet
+}
+
+/** A part of the archive that is not here. */
+export interface GapRecord {
+  readonly id: string;
+  readonly after: string; // id of the last message before it, '' = not known
+  readonly before: string; // id of the first message after it
+  readonly fence: string; // sort key: in each chat it ends before this
+  readonly pages: number; // to be fetched without being asked for
+}
+
+/** Where a gap is in one chat. */
+export interface GapPlace {
+  readonly low: string; // sort key after which it begins; what is here of it live comes next
+  readonly edge?: string; // sort key of the first message after it; missing: the fence
+  readonly before?: string; // id of the first message after it, where more of this chat is here than of others
+  readonly done?: true; // nothing of it is missing in this chat
+}
+
+/** The session on the server, for resuming it after a reload (XEP-0198 §5), and what came with it. */
+export interface SessionRecord {
+  readonly id: string;
+  readonly jid: string;
+  readonly maxBytes: number;
+  readonly csi: boolean; // the server wants to know whether somebody looks
+  readonly h: number;
+  readonly acked: number;
+  readonly unacked: readonly { readonly xml: string; readonly key: string }[];
+  readonly there: There;
+}
+
+/** Who is there, by bare address and device. */
+export type There = ReadonlyMap<string, ReadonlyMap<string, { readonly from: string; readonly show: 'online' | 'away' | 'busy' | 'offline'; readonly status: string; readonly priority: number }>>;
 
 export type SendState = 'queued' | 'sent' | 'acked' | 'delivered' | 'failed';
 
@@ -45,6 +88,10 @@ export interface ChatRecord {
   readonly last?: MessageRecord; // a copy of the newest message, so that the list needs nothing else
   readonly unread: number;
   readonly heard: number; // when they last wrote, ms since 1970; 0 = never
+  readonly settled?: string; // sort key up to which the order is that of the archive, as far as the cursor
+  readonly gaps?: Readonly<Record<string, GapPlace>>; // by id; where one is missing, it begins at the beginning
+  readonly read?: string; // id in the archive of the last message that was read, here or on another device
+  readonly untold?: 1; // our other devices do not know yet that it was read
 }
 
 /** What is still to be handed to the server, in the order of sending. */
@@ -112,6 +159,7 @@ export interface Schema extends DBSchema {
   };
   outbox: { key: number; value: OutboxRecord; indexes: { key: string } };
   people: { key: string; value: PersonRecord };
+  session: { key: 'self'; value: SessionRecord };
   requests: { key: string; value: RequestRecord };
   faces: { key: string; value: FaceRecord };
   pictures: { key: string; value: PictureRecord };
@@ -140,5 +188,8 @@ export const MIGRATIONS: readonly Upgrade[] = [
     db.createObjectStore('pictures', { keyPath: 'hash' });
     db.createObjectStore('files', { keyPath: 'key' });
     db.createObjectStore('kept');
+  },
+  (db) => {
+    db.createObjectStore('session');
   },
 ];

@@ -2,7 +2,9 @@
 
 // The database of one account. Each method is one transaction: it happened as a whole or not at all, and
 // several tabs may call at once. Records are never changed in place.
-import { deleteDB, type IDBPDatabase, type IDBPObjectStore, openDB } from 'idb';
+import { deleteDB, type IDBPDatabase, openDB } from 'idb';
+import { Archive } from './archive';
+import { ALL, chatRange, emptyChat, find, insert, type NewMessage, readTo, seen, STRICT, write } from './place';
 import {
   type AccountRecord,
   type ChatRecord,
@@ -15,28 +17,24 @@ import {
   type RequestRecord,
   type Schema,
   type SendState,
+  type SessionRecord,
 } from './schema';
-import { after, at, following } from './sort';
 
-/** A message to be kept; its place in the chat is found here. */
-export type NewMessage = Omit<MessageRecord, 'sort'> & { readonly delayed?: boolean };
+export type { NewMessage } from './place';
 
 const RANK: Readonly<Record<SendState, number>> = { queued: 0, sent: 1, failed: 1, acked: 2, delivered: 3 };
-
-type Rooms = ('messages' | 'chats' | 'outbox' | 'files')[];
-type Messages = IDBPObjectStore<Schema, Rooms, 'messages', 'readwrite'>;
-type Chats = IDBPObjectStore<Schema, Rooms, 'chats', 'readwrite'>;
-
-// What was written is on the disk before anybody is told that we have it.
-const STRICT = { durability: 'strict' } as const;
-const ALL: Rooms = ['messages', 'chats', 'outbox', 'files'];
 
 function name(address: string): string {
   return `kith/${address}`;
 }
 
 export class Store {
-  private constructor(private readonly db: IDBPDatabase<Schema>) {}
+  /** What is here of the archive on the server. */
+  readonly archive: Archive;
+
+  private constructor(private readonly db: IDBPDatabase<Schema>) {
+    this.archive = new Archive(db);
+  }
 
   /** closed: it cannot be used any more, for another tab forgets this account, or is of a newer version of the app. */
   static async open(address: string, closed: (why: 'forgotten' | 'outdated') => void = () => {}): Promise<Store> {
@@ -162,7 +160,7 @@ export class Store {
   /** Puts an empty chat into the list, where there is none with that person. */
   async addChat(address: string): Promise<void> {
     const tx = this.db.transaction('chats', 'readwrite');
-    if (!(await tx.store.get(address))) await tx.store.put({ address, unread: 0, heard: 0 });
+    if (!(await tx.store.get(address))) await tx.store.put(emptyChat(address));
     await tx.done;
   }
 
@@ -170,22 +168,36 @@ export class Store {
     return this.db.getFromIndex('messages', 'key', key);
   }
 
-  /** Keeps an incoming message. false: it is here already (by our server's id, else by the sender's). */
-  async addIncoming(m: NewMessage): Promise<boolean> {
+  /** Keeps a message that came. false: it is here already (by our server's id, else by the sender's). */
+  async addIncoming(m: NewMessage, session?: Partial<SessionRecord>): Promise<boolean> {
     const tx = this.db.transaction(ALL, 'readwrite', STRICT);
     const messages = tx.objectStore('messages');
-    const known =
-      (m.stanzaId !== undefined && (await messages.index('stanza').getKey([m.chat, m.stanzaId])) !== undefined) ||
-      (m.originId !== undefined && (await messages.index('origin').getKey([m.from, m.originId])) !== undefined);
-    if (!known) await insert(messages, tx.objectStore('chats'), m);
+    const known = await find(messages, m);
+    if (!known) await insert(tx, m);
+    else if (known.stanzaId === undefined && m.stanzaId !== undefined) {
+      await write(messages, tx.objectStore('chats'), { ...known, stanzaId: m.stanzaId });
+    }
+    // How far the session is stands beside what it is told by: neither is ever without the other.
+    const old = session && (await tx.objectStore('session').get('self'));
+    if (old && old.id === session.id) await tx.objectStore('session').put({ ...old, ...session }, 'self');
     await tx.done;
     return !known;
+  }
+
+  /** The session that can be resumed. */
+  async session(): Promise<SessionRecord | undefined> {
+    return this.db.get('session', 'self');
+  }
+
+  async putSession(session: SessionRecord | undefined): Promise<void> {
+    if (session) await this.db.put('session', session, 'self');
+    else await this.db.delete('session', 'self');
   }
 
   /** Keeps a message of ours and its place in the outbox. */
   async enqueue(m: NewMessage): Promise<void> {
     const tx = this.db.transaction(ALL, 'readwrite', STRICT);
-    await insert(tx.objectStore('messages'), tx.objectStore('chats'), m);
+    await insert(tx, m);
     await tx.objectStore('outbox').add(waiting(m));
     await tx.done;
   }
@@ -193,12 +205,11 @@ export class Store {
   /** Keeps a file of ours that is to be uploaded, and the text that goes with it. */
   async enqueueFile(m: NewMessage, blob: Blob, caption?: NewMessage): Promise<void> {
     const tx = this.db.transaction(ALL, 'readwrite', STRICT);
-    const [messages, chats] = [tx.objectStore('messages'), tx.objectStore('chats')];
-    await insert(messages, chats, m);
+    await insert(tx, m);
     await tx.objectStore('files').put({ key: m.key, blob });
     await tx.objectStore('outbox').add(waiting(m));
     if (caption) {
-      await insert(messages, chats, caption);
+      await insert(tx, caption);
       await tx.objectStore('outbox').add({ ...waiting(caption), after: m.key });
     }
     await tx.done;
@@ -231,7 +242,7 @@ export class Store {
     if (!old || old.state !== 'failed') return false;
     const { sort, failure: _failure, retryAt: _retryAt, ...rest } = old;
     await messages.delete([old.chat, sort]);
-    await insert(messages, tx.objectStore('chats'), { ...rest, state: 'queued', time: now });
+    await insert(tx, { ...rest, state: 'queued', time: now });
     await tx.objectStore('outbox').add(waiting(old));
     await tx.done;
     return true;
@@ -245,18 +256,22 @@ export class Store {
   async take(key: string): Promise<boolean> {
     const tx = this.db.transaction(ALL, 'readwrite', STRICT);
     const there = (await tx.objectStore('outbox').index('key').getKey(key)) !== undefined;
-    if (there) await patch(tx.objectStore('messages'), tx.objectStore('chats'), key, { state: 'sent' });
+    const m = there ? await tx.objectStore('messages').index('key').get(key) : undefined;
+    if (m) await write(tx.objectStore('messages'), tx.objectStore('chats'), { ...m, state: 'sent' });
     await tx.done;
     return there;
   }
 
-  /** The connection is gone: what was not acknowledged waits again. Returns the chats this concerns. */
-  async putBack(): Promise<Set<string>> {
+  /**
+   * What was handed to the network and not acknowledged waits again, but for what is still on its way. Returns the chats
+   * this concerns.
+   */
+  async putBack(flying: ReadonlySet<string> = new Set()): Promise<Set<string>> {
     const tx = this.db.transaction(ALL, 'readwrite', STRICT);
     const touched = new Set<string>();
     for (const { key, chat } of await tx.objectStore('outbox').getAll()) {
       const m = await tx.objectStore('messages').index('key').get(key);
-      if (m?.state !== 'sent') continue;
+      if (m?.state !== 'sent' || flying.has(key)) continue;
       await write(tx.objectStore('messages'), tx.objectStore('chats'), { ...m, state: 'queued' });
       touched.add(chat);
     }
@@ -329,69 +344,56 @@ export class Store {
   /** All messages of a chat have been seen. false: they had been before. */
   async markRead(chat: string): Promise<boolean> {
     const tx = this.db.transaction(ALL, 'readwrite', STRICT);
+    const messages = tx.objectStore('messages');
     let any = false;
-    let cursor = await tx.objectStore('messages').index('unread').openCursor([chat, 1]);
+    let read: string | undefined; // the last one that the archive has
+    let cursor = await messages.index('unread').openCursor([chat, 1]);
     while (cursor) {
       any = true;
+      read = cursor.value.stanzaId ?? read;
       await cursor.update(seen(cursor.value));
       cursor = await cursor.continue();
     }
     const record = await tx.objectStore('chats').get(chat);
     if (record && (any || record.unread > 0)) {
       any = true;
-      await tx.objectStore('chats').put({ ...record, unread: 0, ...(record.last ? { last: seen(record.last) } : {}) });
+      const told = read === undefined ? {} : { read, untold: 1 as const };
+      await tx.objectStore('chats').put({ ...record, unread: 0, ...told, ...(record.last ? { last: seen(record.last) } : {}) });
     }
     await tx.done;
     return any;
+  }
+
+  /** Another device read a chat up to that message of the archive. Returns whether anything changed. */
+  async readElsewhere(chat: string, id: string): Promise<boolean> {
+    const tx = this.db.transaction(ALL, 'readwrite');
+    const record = await tx.objectStore('chats').get(chat);
+    const next = record && (await readTo(tx.objectStore('messages'), record, id));
+    if (next) await tx.objectStore('chats').put(next);
+    const account = await tx.objectStore('account').get('self');
+    const here = await tx.objectStore('messages').index('stanza').getKey([chat, id]);
+    if (account?.archive && here === undefined) {
+      // It may come with the archive.
+      const markers = { ...account.archive.markers, [chat]: id };
+      await tx.objectStore('account').put({ ...account, archive: { ...account.archive, markers } }, 'self');
+    }
+    await tx.done;
+    return next !== undefined;
+  }
+
+  /** The other devices know up to where a chat was read, unless it was read on meanwhile. */
+  async told(chat: string, id: string): Promise<void> {
+    const tx = this.db.transaction('chats', 'readwrite');
+    const record = await tx.store.get(chat);
+    if (record?.read === id) {
+      const { untold: _untold, ...rest } = record;
+      await tx.store.put(rest);
+    }
+    await tx.done;
   }
 }
 
 /** The place in the outbox of a message. */
 function waiting(m: Pick<MessageRecord, 'key' | 'chat' | 'body' | 'file'>): OutboxRecord {
   return { key: m.key, chat: m.chat, body: m.body, ...(m.file ? { file: m.file } : {}) };
-}
-
-function seen(m: MessageRecord): MessageRecord {
-  const { unread: _unread, ...rest } = m;
-  return rest;
-}
-
-function chatRange(chat: string): IDBKeyRange {
-  return IDBKeyRange.bound([chat], [chat, []]); // an array sorts after every string
-}
-
-async function insert(messages: Messages, chats: Chats, m: NewMessage): Promise<void> {
-  const { delayed, ...rest } = m;
-  const record: MessageRecord = { ...rest, sort: delayed ? await slot(messages, m) : await end(messages, m) };
-  await messages.add(record);
-  const chat = (await chats.get(m.chat)) ?? { address: m.chat, unread: 0, heard: 0 };
-  await chats.put({
-    ...chat,
-    ...(chat.last && chat.last.sort > record.sort && chat.last.key !== m.key ? {} : { last: record }),
-    unread: chat.unread + (m.unread ?? 0),
-    heard: m.mine ? chat.heard : Math.max(chat.heard, m.time),
-  });
-}
-
-async function end(messages: Messages, m: NewMessage): Promise<string> {
-  const last = await messages.openKeyCursor(chatRange(m.chat), 'prev');
-  return after(last?.primaryKey[1] ?? '', m.time);
-}
-
-async function slot(messages: Messages, m: NewMessage): Promise<string> {
-  const [first, last] = at(m.time);
-  const taken = await messages.openKeyCursor(IDBKeyRange.bound([m.chat, first], [m.chat, last]), 'prev');
-  return taken ? following(taken.primaryKey[1]) : first;
-}
-
-async function patch(messages: Messages, chats: Chats, key: string, change: Partial<MessageRecord>): Promise<void> {
-  const old = await messages.index('key').get(key);
-  if (old) await write(messages, chats, { ...old, ...change });
-}
-
-/** Writes a message that is there, and the chat's copy of it. */
-async function write(messages: Messages, chats: Chats, m: MessageRecord): Promise<void> {
-  await messages.put(m);
-  const chat = await chats.get(m.chat);
-  if (chat?.last?.key === m.key) await chats.put({ ...chat, last: m });
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Log-in: XEP-0388 v1.0.4 (SASL2) with XEP-0386 v1.1.0 (Bind 2), XEP-0198 acknowledgements switched on
-// within it, and XEP-0484 v0.2.0 (FAST): a token in place of the password from the second time on.
+// Log-in: XEP-0388 v1.0.4 (SASL2) with XEP-0386 v1.1.0 (Bind 2), within it XEP-0198 v1.6.3 (a session of before goes
+// on, or a new one that can), copies of what other devices say (XEP-0280) and the state of this one (XEP-0352), and
+// XEP-0484 v0.2.0 (FAST): a token in place of the password from the second time on.
 import { attr, child, children, childText, elements, type Element, text, x } from '../xml/element';
 import { fromBase64, toBase64, utf8 } from './bytes';
 import { SaslError, StreamError, Unreachable } from './errors';
 import { HT, htInitial, htVerify } from './ht';
-import { NS_BIND2, NS_FAST, NS_LIMITS, NS_SASL, NS_SASL2, NS_SM } from './ns';
+import { NS_BIND2, NS_CARBONS, NS_CSI, NS_FAST, NS_LIMITS, NS_MAM, NS_SASL, NS_SASL2, NS_SM } from './ns';
 import { Scram } from './scram';
 import type { Dial } from './socket';
 import { Stream } from './stream';
@@ -33,28 +34,78 @@ export interface LogIn {
   readonly credential: Credential;
   readonly agent: UserAgent;
   readonly deadline?: number; // ms for all of it; 0 or missing: 10 s
+  readonly previous?: Stream; // asleep: to be resumed
+  readonly inactive?: boolean; // nobody looks at this device now
   readonly signal?: AbortSignal; // gives it up, as if the server could not be reached
 }
 
 const DEADLINE = 10_000; // ms
 
+export interface Opened {
+  readonly stream: Stream; // the previous one where it was resumed
+  readonly token?: string | undefined; // a new one in place of the one used, where the server gave one
+  readonly copies: boolean; // of what other devices send and get (XEP-0280) were switched on
+  readonly csi: boolean; // the server wants to know whether somebody looks (XEP-0352)
+  readonly active: boolean; // what it takes for granted of that
+  /** The newest message in the archive when the session began (XEP-0386 §3.2), '' for none; missing: it did not say. */
+  readonly newest?: string;
+}
+
 /**
- * logIn opens a stream and binds it. It asks for a token unless it came with one; token is a new one where the server
- * gave one, and replaces the one used.
+ * logIn opens a connection, and resumes the previous session or binds a new one. It asks for a token unless it came
+ * with one. A previous session that could not be resumed is lost.
  * Rejects with a SaslError (refused), a StreamError, or Unreachable.
  */
-export async function logIn(o: LogIn): Promise<{ stream: Stream; token: string | undefined }> {
+export async function logIn(o: LogIn): Promise<Opened> {
   return negotiate(o, async (wire, offer) => {
-    const bind = x(NS_BIND2, 'bind', {}, x(NS_BIND2, 'tag', {}, o.agent.software), x(NS_SM, 'enable'));
+    const can = offered(offer);
+    const previous = can.has(NS_SM) ? o.previous : undefined;
+    const resume = previous && x(NS_SM, 'resume', { previd: previous.id, h: String(await previous.settled()) });
+    const [copies, csi] = [can.has(`bind ${NS_CARBONS}`), can.has(`bind ${NS_CSI}`)];
+    const bind = x(
+      NS_BIND2,
+      'bind',
+      {},
+      x(NS_BIND2, 'tag', {}, o.agent.software),
+      x(NS_SM, 'enable', { resume: 'true' }),
+      copies && x(NS_CARBONS, 'enable'),
+      csi && o.inactive === true && x(NS_CSI, 'inactive'),
+    );
     const ask = o.credential.kind !== 'token' && mechanisms(fast(offer)).includes(HT);
-    const success = await authenticate(wire, o, offer, bind, ask && x(NS_FAST, 'request-token', { mechanism: HT }));
+    const success = await authenticate(wire, o, offer, resume ?? false, bind, ask && x(NS_FAST, 'request-token', { mechanism: HT }));
+    const token = tokenOf(success);
+    const resumed = child(success, NS_SM, 'resumed');
+    if (previous && resumed) {
+      // XEP-0198 §9.2: there are no features then; all goes on at once.
+      try {
+        previous.resume(wire, count(resumed) ?? Number.NaN);
+      } catch {
+        previous.lost(); // it counts what was never sent (XEP-0198 §6)
+        throw wire.fail('undefined-condition');
+      }
+      return { stream: previous, token, copies, csi, active: true }; // XEP-0352 §5.2
+    }
+    const failed = child(success, NS_SM, 'failed');
+    o.previous?.lost(failed && count(failed));
     const bound = child(success, NS_BIND2, 'bound');
-    if (!bound || !child(bound, NS_SM, 'enabled')) throw wire.fail('unsupported-feature');
+    const enabled = bound && child(bound, NS_SM, 'enabled');
+    if (!bound || !enabled) throw wire.fail('unsupported-feature');
     const jid = childText(success, NS_SASL2, 'authorization-identifier')?.trim() ?? '';
     if (!jid.includes('/')) throw wire.fail('bad-format');
-    const limits = child(await features(wire), NS_LIMITS, 'limits');
+    const more = await features(wire);
+    const limits = child(more, NS_LIMITS, 'limits');
     const max = Number(limits && childText(limits, NS_LIMITS, 'max-bytes'));
-    return { stream: new Stream(wire, jid, max > 0 ? max : undefined), token: tokenOf(success) };
+    const id = ['true', '1'].includes(attr(enabled, 'resume')) ? attr(enabled, 'id') : '';
+    const metadata = child(bound, NS_MAM, 'metadata');
+    const end = metadata && child(metadata, NS_MAM, 'end');
+    return {
+      stream: new Stream(wire, jid, max > 0 ? max : undefined, id),
+      token,
+      copies,
+      csi: csi || child(more, NS_CSI, 'csi') !== undefined,
+      active: !(csi && o.inactive === true),
+      ...(metadata ? { newest: end ? attr(end, 'id') : '' } : {}),
+    };
   });
 }
 
@@ -158,6 +209,19 @@ async function begin(o: LogIn, offer: Element): Promise<Exchange> {
     respond: (challenge) => scram.final(challenge),
     verify: async (data) => scram.verify(decode(data)),
   };
+}
+
+/** What may be asked for within the log-in; with "bind " before it, within the binding. */
+function offered(offer: Element): ReadonlySet<string> {
+  const inline = child(offer, NS_SASL2, 'inline');
+  const bind = inline && child(inline, NS_BIND2, 'bind');
+  const within = bind && child(bind, NS_BIND2, 'inline');
+  const features = within ? children(within, NS_BIND2, 'feature').map((f) => `bind ${attr(f, 'var')}`) : [];
+  return new Set([...(inline ? elements(inline).map((e) => e.ns) : []), ...features]);
+}
+
+function count(el: Element): number | undefined {
+  return /^\d{1,10}$/.test(attr(el, 'h')) ? Number(attr(el, 'h')) : undefined;
 }
 
 function fast(offer: Element): Element | undefined {

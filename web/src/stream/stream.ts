@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A stream that is logged in: stanzas go out with an exact answer to "does the server have it?", queries get
-// their answers, and what comes in is handled one after the other before it is acknowledged (XEP-0198 §4).
+// A session on the server: stanzas go out with an exact answer to "does the server have it?", queries get
+// their answers, and what comes in is handled one after the other before it is acknowledged (XEP-0198 §4). It
+// outlives its connection: between two of them it sleeps, and what is sent meanwhile waits (XEP-0198 §5). What
+// saved() gives brings it back after a reload.
 import { attr, elements, type Element, x } from '../xml/element';
+import { parse } from '../xml/parse';
+import { serialize } from '../xml/serialize';
 import { StreamError, Unreachable } from './errors';
 import { NS_CLIENT, NS_SM } from './ns';
-import { Counter, TooHigh } from './sm';
+import { Counter, type Sent, TooHigh } from './sm';
 import type { Wire } from './wire';
 
 const NS_STANZA_ERRORS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
@@ -27,14 +31,26 @@ export class StanzaError extends Error {
 export interface Listener {
   /** A message, presence or query. It counts as handled when the promise is done; the next one waits for that. */
   stanza(el: Element): Promise<void> | void;
-  /** The stream is gone, once. */
+  /** The connection is gone, once for each. */
   ended(why: Error): void;
+  /** All that was handled is about to be acknowledged: the last moment to write down how far that is. */
+  acking?(): Promise<void>;
+}
+
+/** A session, as it is written down. */
+export interface Saved {
+  readonly id: string; // by which it is resumed
+  readonly jid: string;
+  readonly maxBytes: number;
+  readonly h: number; // stanzas of the server that were handled
+  readonly acked: number; // of ours that it has acknowledged
+  readonly unacked: readonly { readonly xml: string; readonly key: string }[];
 }
 
 export class Stream {
   readonly bare: string;
   readonly domain: string;
-  private readonly counter = new Counter();
+  private readonly counter: Counter;
   private readonly queries = new Map<string, { to: string; answer: (el: Element) => void; fail: (e: Error) => void }>();
   private readonly beats = new Set<() => void>(); // wait for any sign of life
   private listener: Listener | undefined;
@@ -44,29 +60,116 @@ export class Stream {
   private fresh = false; // something was sent since the last <r/>
   private again = AGAIN;
   private retry: ReturnType<typeof setTimeout> | undefined;
-  private over: Error | undefined;
+  private over: Error | undefined; // why the last connection ended
+  private gone = false; // the session cannot be resumed
+  private connection = 0; // counts them
+  private readonly taps = new Set<(el: Element) => boolean>();
   private quiet: ReturnType<typeof setTimeout> | undefined;
 
-  /** maxBytes: the largest stanza the server takes, by its own word or the limit agreed on for ours. */
-  constructor(private readonly wire: Wire, readonly jid: string, readonly maxBytes = 262_144) {
+  /**
+   * maxBytes: the largest stanza the server takes, by its own word or the limit agreed on for ours. id: by which the
+   * session can be resumed, '' where it cannot. A session that was written down begins without a connection.
+   */
+  constructor(private wire: Wire | undefined, readonly jid: string, readonly maxBytes = 262_144, readonly id = '', counter = new Counter()) {
     this.bare = jid.slice(0, jid.indexOf('/'));
     this.domain = this.bare.slice(this.bare.indexOf('@') + 1);
+    this.counter = counter;
+    if (!wire) this.over = new Unreachable('asleep');
+  }
+
+  /** Brings back a session that was written down. acked is told of what had a key. */
+  static restore(saved: Saved, acked: (key: string) => void): Stream {
+    const unacked = saved.unacked.map(({ xml, key }): Sent => ({ el: parse(xml), key, acked: () => void (key !== '' && acked(key)) }));
+    return new Stream(undefined, saved.jid, saved.maxBytes, saved.id, new Counter(saved.acked, saved.h, unacked));
+  }
+
+  /** What to write down of it, so that it can be resumed after a reload. Queries end with the page. */
+  saved(): Saved {
+    const unacked = this.counter.unacked.map(({ el, key }) => ({ xml: serialize(el), key }));
+    return { id: this.id, jid: this.jid, maxBytes: this.maxBytes, h: this.counter.h, acked: this.counter.lastAck, unacked };
+  }
+
+  /** The h that counts the stanza that is being handled as well. */
+  get next(): number {
+    return this.counter.next;
+  }
+
+  /** Keys of what the server may not have yet. */
+  get flying(): readonly string[] {
+    return this.counter.unacked.map((s) => s.key).filter((key) => key !== '');
+  }
+
+  get connected(): boolean {
+    return this.over === undefined;
+  }
+
+  /** Whether it may be resumed now. */
+  get asleep(): boolean {
+    return this.over !== undefined && !this.gone && this.id !== '';
+  }
+
+  /** How far we are, once all that was begun is done: for resuming (XEP-0198 §5). */
+  async settled(): Promise<number> {
+    await this.turn;
+    return this.counter.h;
   }
 
   /** Begins to hand out what came and comes. */
   start(listener: Listener): void {
     this.listener = listener;
-    this.rest();
-    this.wire.live((el) => this.receive(el), (why) => this.end(why));
+    if (this.wire) this.live(this.wire);
   }
 
-  /** Sends a stanza; acked runs once when the server has it, and never if the stream ends before. */
-  send(el: Element, acked: () => void = () => {}): void {
-    if (this.over) return;
-    this.wire.send(el);
-    this.counter.sent(acked);
+  /** Goes on over another connection: h is what the server has of ours; it is sent the rest again (XEP-0198 §5). */
+  resume(wire: Wire, h: number): void {
+    this.counter.ackAtLeast(h);
+    this.wire = wire;
+    this.over = undefined;
+    this.asked = false;
+    this.again = AGAIN;
+    for (const s of this.counter.unacked) wire.send(s.el);
+    if (this.counter.unacked.length > 0) this.ask();
+    if (this.listener) this.live(wire);
+  }
+
+  /** The session is no more. h: how much of ours it had got, where the server still knows (XEP-0198 §5). */
+  lost(h?: number): void {
+    if (this.gone) return;
+    this.gone = true;
+    this.over ??= new Unreachable('session lost');
+    if (h !== undefined) {
+      try {
+        this.counter.ackAtLeast(h);
+      } catch {
+        // not a count
+      }
+    }
+    const why = this.over;
+    for (const q of this.queries.values()) q.fail(why instanceof StreamError ? why : new Unreachable(why.message));
+  }
+
+  /** Hands each element that comes to f first, at once; it has taken those for which it answers true. Returns how to stop. */
+  tap(f: (el: Element) => boolean): () => void {
+    this.taps.add(f);
+    return () => this.taps.delete(f);
+  }
+
+  /**
+   * Sends a stanza; acked runs once when the server has it, and never if the session is lost before. key: by which it is
+   * known after a reload.
+   */
+  send(el: Element, acked: () => void = () => {}, key = ''): void {
+    if (this.gone || (this.over && this.id === '')) return;
+    this.counter.sent({ el, key, acked });
+    if (this.over) return; // it goes out when the session is resumed
+    this.wire?.send(el);
     this.fresh = true;
     this.ask();
+  }
+
+  /** Sends an element that is no stanza, and is not counted. */
+  tell(el: Element): void {
+    if (!this.over) this.wire?.send(el);
   }
 
   /** Sends a query and resolves with the answer. to: '' = our own account. Rejects with a StanzaError or Unreachable. */
@@ -113,17 +216,30 @@ export class Stream {
       this.beats.add(beat);
     });
     this.asked = true;
-    this.wire.send(x(NS_SM, 'r'));
+    this.wire?.send(x(NS_SM, 'r'));
     const yes = await alive;
-    if (!yes) this.wire.cut('no sign of life');
+    if (!yes) this.wire?.cut('no sign of life');
     return yes;
+  }
+
+  /** Drops the connection; the session sleeps. */
+  drop(): void {
+    if (!this.over) this.wire?.cut('given up');
   }
 
   /** Says good-bye: what was handled is acknowledged (XEP-0198 §7), then the stream is closed. */
   close(): void {
-    if (this.over) return;
-    this.wire.send(x(NS_SM, 'a', { h: String(this.counter.h) }));
-    this.wire.close();
+    if (!this.over) {
+      this.wire?.send(x(NS_SM, 'a', { h: String(this.counter.h) }));
+      this.wire?.close();
+    }
+    this.lost();
+  }
+
+  private live(wire: Wire): void {
+    this.connection++;
+    this.rest();
+    wire.live((el) => this.receive(el), (why) => this.end(why));
   }
 
   private receive(el: Element): void {
@@ -132,19 +248,20 @@ export class Stream {
     if (el.ns === NS_SM) {
       this.receiveSm(el);
     } else if (el.ns === NS_CLIENT && (el.name === 'message' || el.name === 'presence' || el.name === 'iq')) {
-      if (el.name === 'iq' && this.isAnswer(el)) this.turn = this.turn.then(() => this.counter.handled());
-      else this.turn = this.turn.then(() => this.handle(el));
+      const taken = (el.name === 'iq' && this.isAnswer(el)) || [...this.taps].some((f) => f(el));
+      const { connection } = this;
+      this.turn = this.turn.then(() => this.handle(taken ? undefined : el, connection));
     }
   }
 
-  private async handle(el: Element): Promise<void> {
-    if (this.over) return; // not acknowledged, so it comes again
+  private async handle(el: Element | undefined, connection: number): Promise<void> {
+    if (this.over || connection !== this.connection) return; // not acknowledged, so it comes again
     try {
-      await this.listener?.stanza(el);
+      if (el) await this.listener?.stanza(el);
       this.counter.handled();
     } catch {
       // It could not be kept (storage is full or closed): leave it with the server.
-      this.wire.cut('a stanza could not be kept');
+      if (connection === this.connection) this.wire?.cut('a stanza could not be kept');
     }
   }
 
@@ -160,7 +277,8 @@ export class Stream {
 
   private receiveSm(el: Element): void {
     if (el.name === 'r') {
-      this.turn = this.turn.then(() => this.wire.send(x(NS_SM, 'a', { h: String(this.counter.h) })));
+      const { connection } = this;
+      this.turn = this.turn.then(() => this.acknowledge(connection));
       return;
     }
     if (el.name !== 'a') return;
@@ -170,12 +288,12 @@ export class Stream {
       if (!(e instanceof TooHigh)) throw e;
       // XEP-0198 §6.
       const detail = x(NS_SM, 'handled-count-too-high', { h: String(e.h), 'send-count': String(e.sent) });
-      this.wire.fail('undefined-condition', detail);
+      this.wire?.fail('undefined-condition', detail);
       return;
     }
     this.asked = false;
     clearTimeout(this.retry);
-    if (this.counter.unacked === 0) this.again = AGAIN;
+    if (this.counter.unacked.length === 0) this.again = AGAIN;
     else if (this.fresh) this.ask();
     else {
       // It has not got there yet; to ask at once again would be to ask without end.
@@ -184,16 +302,27 @@ export class Stream {
     }
   }
 
+  /** Says how far we are (XEP-0198 §4), once that is written down: a count that went back would be an error. */
+  private async acknowledge(connection: number): Promise<void> {
+    if (this.over || connection !== this.connection) return;
+    try {
+      await this.listener?.acking?.();
+    } catch {
+      return; // it is not written down, so it is not said
+    }
+    if (connection === this.connection) this.tell(x(NS_SM, 'a', { h: String(this.counter.h) }));
+  }
+
   /** Asks for an acknowledgement once for all that is sent in one go. */
   private ask(): void {
     if (this.asked || this.asking) return;
     this.asking = true;
     queueMicrotask(() => {
       this.asking = false;
-      if (this.asked || this.over || this.counter.unacked === 0) return;
+      if (this.asked || this.over || this.counter.unacked.length === 0) return;
       this.asked = true;
       this.fresh = false;
-      this.wire.send(x(NS_SM, 'r'));
+      this.wire?.send(x(NS_SM, 'r'));
       this.rest();
     });
   }
@@ -208,7 +337,7 @@ export class Stream {
     clearTimeout(this.quiet);
     clearTimeout(this.retry);
     for (const beat of this.beats) beat();
-    for (const q of this.queries.values()) q.fail(why instanceof StreamError ? why : new Unreachable(why.message));
+    if (this.id === '') this.lost();
     this.listener?.ended(why);
   }
 }

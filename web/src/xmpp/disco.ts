@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // What this app can do: XEP-0030 v2.5.0 and its hash for presence, XEP-0115 v1.6.0.
-import { attr, type Element, x } from '../xml/element';
+import { attr, child, children, type Element, x } from '../xml/element';
 
 export const NS_DISCO_INFO = 'http://jabber.org/protocol/disco#info';
 const NS_CAPS = 'http://jabber.org/protocol/caps';
@@ -27,6 +27,7 @@ export const INFO: Info = {
     'jabber:iq:version',
     'jabber:x:oob',
     'urn:xmpp:avatar:metadata+notify',
+    'urn:xmpp:mds:displayed:0+notify',
     'urn:xmpp:ping',
     'urn:xmpp:receipts',
     'urn:xmpp:sfs:0',
@@ -44,6 +45,17 @@ export function info(query: Element): Element {
     x(NS_DISCO_INFO, 'identity', { category: INFO.category, type: INFO.type, name: INFO.name }),
     ...INFO.features.map((f) => x(NS_DISCO_INFO, 'feature', { var: f })),
   );
+}
+
+/** Asks what an address can do (XEP-0030 §3.1). */
+export function ask(): Element {
+  return x(NS_DISCO_INFO, 'query');
+}
+
+/** The features in the answer. */
+export function featuresOf(iq: Element): ReadonlySet<string> {
+  const query = child(iq, NS_DISCO_INFO, 'query');
+  return new Set(query ? children(query, NS_DISCO_INFO, 'feature').map((f) => attr(f, 'var')) : []);
 }
 
 /** ver is the hash of an info (XEP-0115 §5.1). */

@@ -11,6 +11,7 @@ import { idBy, originId, originOf } from './stanzaid';
 
 export interface Incoming {
   readonly from: string; // full address
+  readonly to: string; // as it stands there
   readonly type: 'chat' | 'normal' | 'groupchat' | 'headline' | 'error';
   readonly id: string; // the stanza's own, '' for none
   readonly originId: string; // '' for none (XEP-0359 §2.2)
@@ -32,6 +33,7 @@ export function read(el: Element, own: string): Incoming {
   const encrypted = isEncrypted(el);
   return {
     from: attr(el, 'from') || own,
+    to: attr(el, 'to') || own,
     type: TYPES.find((t) => t === type) ?? 'normal',
     id: attr(el, 'id'),
     originId: originOf(el),

@@ -44,7 +44,7 @@ describe('jid', () => {
 describe('message', () => {
   it('has text, ids, and asks for a receipt', () => {
     const m = message('<body>Hi</body><origin-id xmlns="urn:xmpp:sid:0" id="o"/><stanza-id xmlns="urn:xmpp:sid:0" id="s" by="juliet@kith.example"/><request xmlns="urn:xmpp:receipts"/><active xmlns="http://jabber.org/protocol/chatstates"/>');
-    expect(m).toEqual({ from: 'romeo@kith.example/phone', type: 'chat', id: '1', originId: 'o', stanzaId: 's', body: 'Hi', encrypted: false, stamp: undefined, wantsReceipt: true, receiptFor: '', state: 'active' });
+    expect(m).toEqual({ from: 'romeo@kith.example/phone', to: OWN, type: 'chat', id: '1', originId: 'o', stanzaId: 's', body: 'Hi', encrypted: false, stamp: undefined, wantsReceipt: true, receiptFor: '', state: 'active' });
   });
 
   it('believes ids and stamps of our own server only', () => {

@@ -93,6 +93,11 @@ export class FakeTab implements Env {
     for (const f of this.wakes) f();
   }
 
+  /** The tab says that it goes. */
+  leave(): void {
+    for (const f of this.leaves) f();
+  }
+
   /** Closes the tab without a word, as a crash does. */
   crash(): void {
     this.browser.tabs.delete(this);

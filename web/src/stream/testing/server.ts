@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A small server in memory for tests: enough of SASL2, Bind 2, FAST, acknowledgements, contacts and
-// messages to run the app against, and switches to make it misbehave. Not the measure of anything: the
+// messages to run the app against, and switches to make it misbehave. Sessions that can be resumed, an archive with
+// copies for other devices, and nodes of the account's own are there where a test switches them on. Not the measure of anything: the
 // measure is the real server.
 import { attr, child, children, childText, elements, type Element, text, x } from '../../xml/element';
 import { parse } from '../../xml/parse';
 import { serialize } from '../../xml/serialize';
 import { fromBase64, hmac, toBase64, utf8 } from '../bytes';
 import type { Dial, Socket } from '../socket';
+import { answerQuery, type Entry, resultOf } from './archive';
 
 const C = 'jabber:client';
 const S2 = 'urn:xmpp:sasl:2';
@@ -15,6 +17,12 @@ const FAST = 'urn:xmpp:fast:0';
 const LIMITS = 'urn:xmpp:stream-limits:0';
 const SM = 'urn:xmpp:sm:3';
 const ROSTER = 'jabber:iq:roster';
+const CARBONS = 'urn:xmpp:carbons:2';
+const CSI = 'urn:xmpp:csi:0';
+const MAM = 'urn:xmpp:mam:2';
+const BIND = 'urn:xmpp:bind:0';
+const PUBSUB = 'http://jabber.org/protocol/pubsub';
+const SID = 'urn:xmpp:sid:0';
 const ERRORS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
 
 interface Item {
@@ -30,6 +38,8 @@ export class FakeAccount {
   readonly offline: Element[] = [];
   readonly pending = new Set<string>(); // who asks
   disabled = false;
+  readonly archive: Entry[] = [];
+  readonly nodes = new Map<string, Map<string, Element>>(); // items by id
 
   constructor(readonly address: string, public password: string) {}
 }
@@ -41,11 +51,19 @@ export class FakeServer {
   readonly received: Element[] = [];
   readonly tries: string[] = []; // mechanisms of all log-ins
   reachable = true;
+  /** Answers a query in place of what stands here; false: it does not. */
+  also: ((from: Connection, iq: Element) => boolean) | undefined;
   lagging = false; // answers, but handles nothing yet
   maxBytes = 0; // of a stanza, as it says (XEP-0478); 0: it says nothing
   silent = false; // takes stanzas and does not acknowledge or deliver them
   now = (): number => Date.now();
+  sleeps = false; // sessions can be resumed
+  archives = false; // messages are archived and copied
+  metadata = true; // a new session learns where the archive ends
+  page = 1_000; // entries that a page of the archive has at most
+  readonly sleeping = new Map<string, Connection>();
   private resources = 0;
+  private entries = 0;
 
   constructor(readonly domain = 'kith.example') {}
 
@@ -77,7 +95,42 @@ export class FakeServer {
   }
 
   online(bare: string): Connection[] {
-    return [...this.connections].filter((c) => c.account?.address === bare && c.available);
+    return [...this.connections, ...this.sleeping.values()].filter((c) => c.account?.address === bare && c.available);
+  }
+
+  /** The sessions that sleep cannot be resumed any more. */
+  forgetSessions(): void {
+    for (const [id, c] of this.sleeping) {
+      this.sleeping.delete(id);
+      c.leave();
+    }
+  }
+
+  /** Puts a message into an archive; returns it with its id. */
+  keep(account: FakeAccount, el: Element, peer: string): Element {
+    const id = `a${String(++this.entries).padStart(6, '0')}`;
+    account.archive.push({ id, time: this.now(), peer, el });
+    return { ...el, children: [...el.children, x(SID, 'stanza-id', { by: account.address, id })] };
+  }
+
+  /** What an account sends: to its archive, and as a copy to its other devices. */
+  sentBy(account: FakeAccount, el: Element, except?: Connection): void {
+    const kept = isKept(el) ? this.keep(account, el, attr(el, 'to').split('/')[0] ?? '') : el;
+    this.copy(account, 'sent', kept, this.online(account.address).filter((c) => c !== except));
+  }
+
+  /** Puts an item at a node of an account, and tells its devices. */
+  publish(account: FakeAccount, name: string, item: Element): void {
+    const ns = `${PUBSUB}#event`;
+    const node = account.nodes.get(name) ?? new Map<string, Element>();
+    account.nodes.set(name, node.set(attr(item, 'id'), item));
+    const event = x(ns, 'event', {}, x(ns, 'items', { node: name }, { ...item, ns }));
+    for (const c of this.online(account.address)) c.deliver(x(C, 'message', { from: account.address, to: c.jid, type: 'headline' }, event));
+  }
+
+  private copy(account: FakeAccount, name: 'sent' | 'received', el: Element, to: readonly Connection[]): void {
+    const forwarded = x(CARBONS, name, {}, x('urn:xmpp:forward:0', 'forwarded', {}, el));
+    for (const c of to) if (c.carbons) c.deliver(x(C, 'message', { from: account.address, to: c.jid, type: 'chat' }, forwarded));
   }
 
   /** Delivers a stanza from anybody to the account it is for. */
@@ -88,6 +141,12 @@ export class FakeServer {
     const sessions = this.online(bare);
     const hit = sessions.filter((c) => c.jid === to);
     const targets = hit.length > 0 ? hit : to.includes('/') && el.name !== 'message' ? [] : sessions;
+    if (this.archives && account && el.name === 'message' && bare === account.address) {
+      const kept = isKept(el) ? this.keep(account, el, attr(el, 'from').split('/')[0] ?? '') : el;
+      for (const c of targets) c.deliver(kept);
+      this.copy(account, 'received', kept, sessions.filter((c) => !targets.includes(c)));
+      return;
+    }
     for (const c of targets) c.deliver(el);
     if (targets.length > 0 || el.name !== 'message') return;
     if (account && bare.endsWith(`@${this.domain}`)) {
@@ -98,6 +157,10 @@ export class FakeServer {
       this.route(bounce(el, 'cancel', 'service-unavailable'));
     }
   }
+}
+
+function isKept(el: Element): boolean {
+  return attr(el, 'type') !== 'error' && (childText(el, C, 'body') !== undefined || child(el, 'urn:xmpp:hints', 'store') !== undefined);
 }
 
 function bounce(el: Element, type: string, condition: string): Element {
@@ -114,6 +177,11 @@ export class Connection {
   asked = 0; // how often the client asked for an acknowledgement
   sent = 0;
   acked = 0; // the client's last h
+  carbons = false;
+  active = true;
+  readonly states: string[] = []; // in which the client said to be
+  private id = ''; // by which it can be resumed
+  private queue: Element[] = []; // not acknowledged
   private taken = 0;
   private told = 0; // the h of the last acknowledgement
   private over = false;
@@ -143,15 +211,32 @@ export class Connection {
 
   deliver(el: Element): void {
     this.sent++;
+    this.queue.push(el);
     this.write(el);
   }
 
-  cut(): void {
+  /** good: the client says good-bye. */
+  cut(good = false): void {
     if (this.over) return;
     this.over = true;
     this.gone();
-    if (this.available) this.leave();
+    if (this.id !== '' && !good) this.server.sleeping.set(this.id, this);
+    else if (this.available) this.leave();
     queueMicrotask(() => this.socket.onclose?.());
+  }
+
+  private ack(h: number): void {
+    this.queue.splice(0, h - this.acked);
+    this.acked = h;
+  }
+
+  /** Goes on with a session that sleeps (XEP-0198 §5). */
+  private resume(previous: Connection, h: number): void {
+    const { account, jid, available, presence, carbons, sent, acked, id, queue, taken } = previous;
+    Object.assign(this, { account, jid, available, presence, carbons, sent, acked, id, queue, taken });
+    this.server.sleeping.delete(id);
+    if (h < acked || h > sent) throw new Error(`resumed with ${h} of ${sent}, after ${acked}`);
+    this.ack(h);
   }
 
   private async receive(el: Element): Promise<void> {
@@ -161,16 +246,19 @@ export class Connection {
       if (attr(el, 'to') !== this.server.domain) return this.fail('host-unknown');
       this.write(this.features());
     } else if (el.name === 'close') {
-      this.cut();
+      this.cut(true);
     } else if (el.ns === S2) {
       await this.sasl(el);
     } else if (el.ns === SM) {
-      if (el.name === 'a') this.acked = Number(attr(el, 'h'));
+      if (el.name === 'a') this.ack(Number(attr(el, 'h')));
       else if (!this.server.silent) {
         if (!this.server.lagging) this.told = this.taken;
         this.write(x(SM, 'a', { h: String(this.told) }));
       }
       if (el.name === 'r') this.asked++;
+    } else if (el.ns === CSI) {
+      this.active = el.name === 'active';
+      this.states.push(el.name);
     } else if (el.ns === C && this.account && !this.server.silent) {
       this.taken++;
       this.server.received.push(el);
@@ -199,7 +287,8 @@ export class Connection {
           S2,
           'inline',
           {},
-          x('urn:xmpp:bind:0', 'bind', {}, x('urn:xmpp:bind:0', 'inline', {}, x('urn:xmpp:bind:0', 'feature', { var: SM }))),
+          x(BIND, 'bind', {}, x(BIND, 'inline', {}, ...[SM, CARBONS, CSI].map((name) => x(BIND, 'feature', { var: name })))),
+          this.server.sleeps && x(SM, 'sm'),
           x(FAST, 'fast', {}, x(FAST, 'mechanism', {}, 'HT-SHA-256-NONE')),
         ),
       ),
@@ -259,9 +348,28 @@ export class Connection {
 
   private succeed(account: FakeAccount, data: string): void {
     if (account.disabled) return this.refuse('account-disabled');
+    const resume = this.request && child(this.request, SM, 'resume');
+    const previous = resume && this.server.sleeping.get(attr(resume, 'previd'));
+    if (resume && previous?.account === account) {
+      this.resume(previous, Number(attr(resume, 'h')));
+      const resumed = x(SM, 'resumed', { previd: this.id, h: String(this.taken) });
+      this.write(x(S2, 'success', {}, x(S2, 'additional-data', {}, btoa(data)), x(S2, 'authorization-identifier', {}, this.jid), resumed));
+      for (const el of this.queue) this.write(el);
+      return;
+    }
+    const failed = resume && x(SM, 'failed', {}, x(ERRORS, 'item-not-found'));
     this.account = account;
-    const bind = this.request && child(this.request, 'urn:xmpp:bind:0', 'bind');
+    const bind = this.request && child(this.request, BIND, 'bind');
     this.jid = bind ? `${account.address}/Kith.${this.n}` : account.address;
+    if (bind) {
+      this.carbons = child(bind, CARBONS, 'enable') !== undefined;
+      this.active = child(bind, CSI, 'inactive') === undefined;
+      const enable = child(bind, SM, 'enable');
+      if (this.server.sleeps && enable && attr(enable, 'resume') === 'true') this.id = `sm${this.n}`;
+    }
+    const ends = account.archive.at(-1);
+    const metadata = this.server.archives && this.server.metadata && x(MAM, 'metadata', {}, ends && x(MAM, 'end', { id: ends.id }));
+    const enabled = x(SM, 'enabled', this.id === '' ? {} : { id: this.id, resume: 'true' });
     let token: Element | undefined;
     if (this.request && child(this.request, FAST, 'request-token')) {
       const secret = crypto.randomUUID();
@@ -275,7 +383,8 @@ export class Connection {
         {},
         x(S2, 'additional-data', {}, btoa(data)),
         x(S2, 'authorization-identifier', {}, this.jid),
-        bind && x('urn:xmpp:bind:0', 'bound', {}, x(SM, 'enabled')),
+        failed,
+        bind && x(BIND, 'bound', {}, enabled, metadata),
         token,
       ),
     );
@@ -285,7 +394,11 @@ export class Connection {
 
   private stanza(el: Element): void {
     const to = attr(el, 'to');
-    if (el.name === 'message') this.server.route(el);
+    if (el.name === 'iq' && this.server.also?.(this, el)) return;
+    if (el.name === 'message') {
+      if (this.server.archives && this.account) this.server.sentBy(this.account, el, this);
+      this.server.route(el);
+    }
     else if (el.name === 'presence') this.presenceStanza(el, to);
     else if (to === '' || to === this.server.domain || to === this.account?.address) this.query(el);
     else this.server.route(el);
@@ -320,11 +433,34 @@ export class Connection {
       account.password = values.get('password') ?? '';
       account.tokens.clear();
       answer();
+    } else if (payload.ns === MAM && this.server.archives) {
+      const found = answerQuery(account.archive, payload, this.server.page);
+      if (!found) return this.deliver(bounce(el, 'cancel', 'item-not-found'));
+      for (const e of found.page) this.deliver(resultOf(e, attr(payload, 'queryid'), this.jid));
+      answer(found.fin);
+    } else if (payload.ns === 'http://jabber.org/protocol/disco#info') {
+      const features = this.server.archives ? ['urn:xmpp:mam:2#extended', `${PUBSUB}#publish-options`] : [];
+      answer(x(payload.ns, 'query', {}, ...features.map((name) => x(payload.ns, 'feature', { var: name }))));
+    } else if (payload.ns === PUBSUB && this.server.archives) {
+      this.pubsub(account, elements(payload)[0] ?? x('', ''), answer);
     } else if (payload.ns === 'http://jabber.org/protocol/commands') {
       answer(invitation(this.server.domain));
     } else {
       this.deliver(bounce(el, 'cancel', 'service-unavailable'));
     }
+  }
+
+  private pubsub(account: FakeAccount, what: Element, answer: (...children: Element[]) => void): void {
+    const name = attr(what, 'node');
+    const node = account.nodes.get(name) ?? new Map<string, Element>();
+    account.nodes.set(name, node);
+    if (what.name === 'items') {
+      const items = [...node.values()].map((el) => ({ ...el, ns: PUBSUB }));
+      answer(x(PUBSUB, 'pubsub', {}, x(PUBSUB, 'items', { node: name }, ...items)));
+      return;
+    }
+    answer();
+    for (const item of elements(what)) this.server.publish(account, name, item);
   }
 
   private item(account: FakeAccount, jid: string): Element {
@@ -381,7 +517,7 @@ export class Connection {
     if (type === 'subscribed' && this.presence) for (const c of this.server.online(to)) c.deliver({ ...this.presence, attrs: { from: this.jid, to } });
   }
 
-  private leave(): void {
+  leave(): void {
     this.available = false;
     this.broadcast(x(C, 'presence', { type: 'unavailable' }));
   }
