@@ -22,47 +22,49 @@ const (
 type field struct {
 	name, typ string
 	read      func(q *archive.Query, value string) error // is called for each value that is not empty
+	silent    bool                                       // understood, and not told of
 }
 
 // fields are all that there are.
 func fields() []field {
 	return []field{
-		{"with", "jid-single", func(q *archive.Query, v string) (err error) { // XEP-0313 §4.1.1
+		{name: "with", typ: "jid-single", read: func(q *archive.Query, v string) (err error) { // XEP-0313 §4.1.1
 			if q.With, err = jid.Parse(v); err != nil {
 				err = stanza.JIDMalformed.WithText("with is no address")
 			}
 			return err
 		}},
-		{"start", "text-single", func(q *archive.Query, v string) (err error) { // XEP-0313 §4.1.2
+		{name: "start", typ: "text-single", read: func(q *archive.Query, v string) (err error) { // XEP-0313 §4.1.2
 			q.Start, err = instant("start", v)
 			return err
 		}},
-		{"end", "text-single", func(q *archive.Query, v string) (err error) {
+		{name: "end", typ: "text-single", read: func(q *archive.Query, v string) (err error) {
 			q.End, err = instant("end", v)
 			return err
 		}},
-		{"before-id", "text-single", func(q *archive.Query, v string) (err error) { // XEP-0313 §4.1.3
+		{name: "before-id", typ: "text-single", read: func(q *archive.Query, v string) (err error) { // XEP-0313 §4.1.3
 			q.BeforeID, err = parseID(v)
 			return err
 		}},
-		{"after-id", "text-single", func(q *archive.Query, v string) (err error) {
+		{name: "after-id", typ: "text-single", read: func(q *archive.Query, v string) (err error) {
 			q.AfterID, err = parseID(v)
 			return err
 		}},
-		{"ids", "list-multi", func(q *archive.Query, v string) error {
+		{name: "ids", typ: "list-multi", read: func(q *archive.Query, v string) error {
 			id, err := parseID(v)
 			q.IDs = append(q.IDs, id)
 			return err
 		}},
-		{"include-groupchat", "boolean", func(_ *archive.Query, v string) error { // XEP-0313 §4.1.4: there are none
+		{name: "include-groupchat", typ: "boolean", read: func(_ *archive.Query, v string) error { // XEP-0313 §4.1.4: there are none
 			switch v {
 			case "true", "false", "1", "0":
 				return nil
 			}
 			return stanza.BadRequest.WithText("include-groupchat is neither true nor false")
 		}},
-		{"{" + nsFulltext + "}fulltext", "text-single", text}, // XEP-0431 §3.1
-		{"withtext", "text-single", text},                     // COMPAT: the name that it had before it had a document
+		{name: "{" + nsFulltext + "}fulltext", typ: "text-single", read: text}, // XEP-0431 §3.1
+		// COMPAT: the name that it had in servers before there was a document. XEP-0313 §4.1 wants others for new fields.
+		{name: "withtext", typ: "text-single", read: text, silent: true},
 	}
 }
 
@@ -87,6 +89,9 @@ func (m *mam) form(context.Context, *router.Request) (xmlstream.Raw, error) {
 	b.Start(nsForm, "field").Attr("type", "hidden").Attr("var", "FORM_TYPE")
 	b.Start(nsForm, "value").Text(ns).End().End()
 	for _, f := range fields() {
+		if f.silent {
+			continue
+		}
 		b.Start(nsForm, "field").Attr("type", f.typ).Attr("var", f.name)
 		if f.name == "ids" { // any value may be chosen, and none is named
 			b.Start(nsValidate, "validate").Attr("datatype", "xs:string").Start(nsValidate, "open").End().End()

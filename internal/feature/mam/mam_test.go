@@ -219,6 +219,7 @@ func TestErrors(t *testing.T) {
 		}{
 			{"after an unknown id", set(`<after>` + unknown + `</after>`), stanza.ItemNotFound},
 			{"before an unknown id", set(`<before>` + unknown + `</before>`), stanza.ItemNotFound},
+			{"before what is no id", set(`<before>yesterday</before>`), stanza.ItemNotFound},
 			{"after what is no id", set(`<after>yesterday</after>`), stanza.ItemNotFound},
 			{"after another's", set(`<after>` + theirs + `</after>`), stanza.ItemNotFound},
 			{"after-id", form("after-id|" + unknown), stanza.ItemNotFound},
@@ -431,10 +432,26 @@ func TestForm(t *testing.T) {
 			`<field type="jid-single" var="with"/><field type="text-single" var="start"/><field type="text-single" var="end"/>` +
 			`<field type="text-single" var="before-id"/><field type="text-single" var="after-id"/>` +
 			`<field type="list-multi" var="ids"><validate xmlns="http://jabber.org/protocol/xdata-validate" datatype="xs:string"><open/></validate></field>` +
-			`<field type="boolean" var="include-groupchat"/><field type="text-single" var="{urn:xmpp:fulltext:0}fulltext"/>` +
-			`<field type="text-single" var="withtext"/></x></query>`
+			`<field type="boolean" var="include-groupchat"/><field type="text-single" var="{urn:xmpp:fulltext:0}fulltext"/></x></query>`
 		if diff := cmp.Diff(want, string(n.Raw())); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// An id in the recipient's name that somebody else gave is removed from what is kept, and from what is not (XEP-0359 §3).
+func TestForged(t *testing.T) {
+	t.Parallel()
+	routertest.Each(t, func(w *routertest.World) {
+		romeo, juliet := w.Come("romeo/desk", 0), w.Come("juliet/balcony", 0)
+		for _, inside := range []string{`<body>x</body>`, `<body>x</body><no-store xmlns="urn:xmpp:hints"/>`} {
+			romeo.Sendf(`<message to="juliet@" type="chat">%s<stanza-id xmlns="urn:xmpp:sid:0" by="juliet@" id="forged"/></message>`, inside)
+			w.Settle()
+			for _, st := range juliet.Take() {
+				if n, ok := st.Child("urn:xmpp:sid:0", "stanza-id"); ok && n.Attr("id") == "forged" {
+					t.Errorf("got %s", st.Raw())
+				}
+			}
 		}
 	})
 }

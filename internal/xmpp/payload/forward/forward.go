@@ -4,23 +4,14 @@
 // before. What such a stanza says is worth no more than who forwards it.
 package forward
 
-import (
-	"time"
-
-	"github.com/kith-im/kith/internal/xmpp/payload/delay"
-	"github.com/kith-im/kith/internal/xmpp/xmlstream"
-)
+import "github.com/kith-im/kith/internal/xmpp/xmlstream"
 
 // NS is the namespace of the element <forwarded/>.
 const NS = "urn:xmpp:forward:0"
 
 // Write writes the element <forwarded/> to b, with a stanza in it that declares its namespace (XEP-0297 §3.2, rule 3), as
-// stanza.Stanza.Raw has it. at is when the stanza was received (rule 2); the zero Time leaves that out: it was now.
-// It belongs into an element of the protocol that forwards (rule 5).
-func Write(b *xmlstream.Builder, at time.Time, st xmlstream.Raw) {
-	b.Start(NS, "forwarded")
-	if !at.IsZero() {
-		delay.Write(b, at)
-	}
-	b.Raw(st).End()
+// stanza.Stanza.Raw has it. note is the element of package delay that says when the stanza was received (rule 2), or ""
+// where it was now. All belongs into an element of the protocol that forwards (rule 5).
+func Write(b *xmlstream.Builder, note, st xmlstream.Raw) {
+	b.Start(NS, "forwarded").Raw(note).Raw(st).End()
 }

@@ -4,7 +4,6 @@ package forward
 
 import (
 	"testing"
-	"time"
 
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
@@ -19,17 +18,17 @@ func TestWrite(t *testing.T) {
 		`<body>Hark</body></message>`
 	for _, c := range []struct {
 		name string
-		at   time.Time
+		note xmlstream.Raw
 		want xmlstream.Raw
 	}{
-		{"received before", time.Date(2026, 3, 1, 12, 30, 0, 7_654_321, time.FixedZone("", 3600)),
+		{"received before", `<delay xmlns="urn:xmpp:delay" stamp="2026-03-01T11:30:00.007Z"/>`,
 			`<x xmlns="urn:x"><forwarded xmlns="urn:xmpp:forward:0"><delay xmlns="urn:xmpp:delay" stamp="2026-03-01T11:30:00.007Z"/>` +
 				inner + `</forwarded></x>`},
-		{"received now", time.Time{}, `<x xmlns="urn:x"><forwarded xmlns="urn:xmpp:forward:0">` + inner + `</forwarded></x>`},
+		{"received now", "", `<x xmlns="urn:x"><forwarded xmlns="urn:xmpp:forward:0">` + inner + `</forwarded></x>`},
 	} {
 		var b xmlstream.Builder
 		b.Start("urn:x", "x")
-		Write(&b, c.at, st.Raw())
+		Write(&b, c.note, st.Raw())
 		if got := b.End().Build(); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
