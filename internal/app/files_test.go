@@ -62,6 +62,7 @@ func TestComponent(t *testing.T) {
 	if got := until("</iq>"); !strings.Contains(got, `<feature var="urn:xmpp:http:upload:0"/>`) {
 		t.Errorf("the component got %s", got)
 	}
+	romeo.Cut()
 	go s.stop()
 	until("</stream:stream>")
 	fmt.Fprint(nc, "</stream:stream>")
