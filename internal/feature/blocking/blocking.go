@@ -75,7 +75,7 @@ func Install(r *router.Router, o Options) *Blocking {
 	r.HandleIQ(router.Self, "set", ns, "unblock", b.unblock)
 	r.OnScreen(router.Outbound, b.screenOut)
 	r.OnScreen(router.Inbound, b.screenIn)
-	r.OnRelook(b.screenIn)
+	r.OnRelook(b.relook)
 	return b
 }
 

@@ -35,6 +35,19 @@ func (b *Blocking) screenIn(ctx context.Context, t *router.Trip) error {
 	return stanza.ServiceUnavailable // answers and errors are dropped by the router
 }
 
+// relook keeps a message that was let in from the devices where its sender has been blocked since. Where that cannot be
+// told, it was let in.
+func (b *Blocking) relook(ctx context.Context, t *router.Trip) error {
+	yes, err := b.covered(ctx, t, t.Stanza.From)
+	if err != nil {
+		b.Log.ErrorContext(ctx, "look at a message once more", "err", err)
+	}
+	if yes {
+		return stanza.ServiceUnavailable
+	}
+	return nil
+}
+
 // covered reports whether the list of the trip's account blocks the other side. Neither one's own devices are blocked
 // (XEP-0191 §5), nor the server that the account is on: who blocks its domain blocks the others on it.
 func (b *Blocking) covered(ctx context.Context, t *router.Trip, peer jid.JID) (bool, error) {
