@@ -138,6 +138,17 @@ func TestItemsByPage(t *testing.T) {
 		if _, _, err := s.Items(t.Context(), 1, "n", "none", 5, 1000); !errors.Is(err, ErrNoItem) {
 			t.Error(err)
 		}
+		for _, x := range []struct {
+			after string
+			limit int
+			want  string
+			more  bool
+		}{{"", 3, "0 1 2", true}, {"2", 3, "3 4 5", true}, {"6", 3, "7 8 9", false}, {"9", 3, "", false}} {
+			list, more, err := s.ItemsAfter(t.Context(), 1, "n", x.after, x.limit, 1<<20)
+			if got := strings.Join(ids(list), " "); got != x.want || more != x.more || err != nil {
+				t.Errorf("after %q, %d items: got %s, %t, %v", x.after, x.limit, got, more, err)
+			}
+		}
 		if got, err := s.IDs(t.Context(), 1, "n"); strings.Join(got, "") != "0123456789" || err != nil {
 			t.Error(got, err)
 		}

@@ -88,11 +88,25 @@ func readItem(tx db.Querier, owner int64, node, id string) (Item, error) {
 // order in which they were published. before is the id of the oldest item that is known already, "" to begin with the
 // newest; where there is no such item it returns ErrNoItem. more says that there are older ones.
 func (s *Service) Items(ctx context.Context, owner int64, node, before string, limit, bytes int) (list []Item, more bool, err error) {
+	const q = `SELECT ` + columns + ` FROM item WHERE owner = $1 AND node = $2 AND place < $3 ORDER BY place DESC LIMIT $4` // item_place
+	list, more, err = s.page(ctx, q, 1<<63-1, owner, node, before, limit, bytes)
+	slices.Reverse(list)
+	return list, more, err
+}
+
+// ItemsAfter is Items in the other direction: what was published first, or first after the item of that id. more says that
+// there are newer ones.
+func (s *Service) ItemsAfter(ctx context.Context, owner int64, node, after string, limit, bytes int) (list []Item, more bool, err error) {
+	const q = `SELECT ` + columns + ` FROM item WHERE owner = $1 AND node = $2 AND place > $3 ORDER BY place LIMIT $4` // item_place
+	return s.page(ctx, q, 0, owner, node, after, limit, bytes)
+}
+
+// page reads what q says from the place of the item from on, or from start.
+func (s *Service) page(ctx context.Context, q string, start int64, owner int64, node, from string, limit, bytes int) (list []Item, more bool, err error) {
 	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
-		place := int64(1<<63 - 1)
-		if before != "" {
-			const q = `SELECT place FROM item WHERE owner = $1 AND node = $2 AND id = $3`
-			err := tx.QueryRow(q, owner, node, before).Scan(&place)
+		place := start
+		if from != "" {
+			err := tx.QueryRow(`SELECT place FROM item WHERE owner = $1 AND node = $2 AND id = $3`, owner, node, from).Scan(&place)
 			if errors.Is(err, db.ErrNoRows) {
 				return ErrNoItem
 			}
@@ -100,7 +114,6 @@ func (s *Service) Items(ctx context.Context, owner int64, node, before string, l
 				return fmt.Errorf("read items: %w", err)
 			}
 		}
-		const q = `SELECT ` + columns + ` FROM item WHERE owner = $1 AND node = $2 AND place < $3 ORDER BY place DESC LIMIT $4` // item_place
 		rows, err := tx.Query(q, owner, node, place, limit+1)
 		if err != nil {
 			return fmt.Errorf("read items: %w", err)
@@ -119,7 +132,6 @@ func (s *Service) Items(ctx context.Context, owner int64, node, before string, l
 		}
 		return rows.Err()
 	})
-	slices.Reverse(list)
 	return list, more, err
 }
 

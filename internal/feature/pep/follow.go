@@ -40,7 +40,7 @@ func (p *Pep) forged(_ context.Context, t *router.Trip) error {
 // follow takes what another turn tells this one.
 func (p *Pep) follow(ctx context.Context, t *router.Trip) error {
 	st := t.Stanza
-	if st.Type != "headline" || st.From.DomainJID() != p.r.Domain {
+	if st.Type != "headline" || st.From.Domain() != p.r.Domain.Domain() {
 		return nil
 	}
 	if n, ok := st.Child(nsOwn, "following"); ok {

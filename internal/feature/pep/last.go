@@ -87,7 +87,7 @@ func (p *Pep) catchUp(ctx context.Context, d *router.Device, o item.Owner) error
 	}
 	st := stanza.New(stanza.Message, "headline", "", d.JID, jid.JID{}, wantsNodes(contacts))
 	for _, c := range subscriptions {
-		if c.DomainJID() == p.r.Domain { // other servers see its presence, and know what to do
+		if c.Domain() == p.r.Domain.Domain() { // other servers see its presence, and know what to do
 			p.r.Route(st.Addressed(d.JID, c))
 		}
 	}
@@ -155,7 +155,7 @@ func (p *Pep) follows(ctx context.Context, o item.Owner, who jid.JID, n item.Nod
 func (p *Pep) seen(ctx context.Context, t *router.Trip) error {
 	st := t.Stanza
 	switch {
-	case st.From.DomainJID() != p.r.Domain:
+	case st.From.Domain() != p.r.Domain.Domain():
 		return p.seenRemote(ctx, t)
 	case st.Type == "probe" && st.From.IsFull(): // see Probe
 		return p.probed(ctx, t)

@@ -92,7 +92,7 @@ func (p *Pep) tell(ctx context.Context, c item.Change) error {
 	}
 	for _, who := range implied {
 		switch {
-		case who.DomainJID() == p.r.Domain:
+		case who.Domain() == p.r.Domain.Domain():
 			p.r.Route(m.With(following(c.Node.Name, named[who])).Addressed(from, who))
 		case !slices.Contains(named[who], who):
 			for _, full := range p.remote.follow(from, who, c.Node.Name) {
@@ -104,7 +104,7 @@ func (p *Pep) tell(ctx context.Context, c item.Change) error {
 	}
 	for bare, list := range named { // XEP-0163 §4.3.2: to the address that was subscribed
 		for _, who := range list {
-			if bare.DomainJID() != p.r.Domain || !slices.Contains(implied, bare) {
+			if bare.Domain() != p.r.Domain.Domain() || !slices.Contains(implied, bare) {
 				p.r.Route(m.Addressed(from, who))
 			}
 		}

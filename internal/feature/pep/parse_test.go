@@ -52,7 +52,7 @@ func FuzzRequest(f *testing.F) {
 				}
 			}
 		}
-		_, err = p.readItems(act, option)
+		_, err = p.readItems(act, el.Root())
 		refused(t, err)
 		w, err := readPublish(act)
 		if refused(t, err) || w.fits(item.Default()) != nil {

@@ -116,7 +116,7 @@ func (p *Pep) advertise() {
 		"member-affiliation", "meta-data", "modify-affiliations", "multi-items", "outcast-affiliation",
 		"persistent-items", "presence-notifications", "presence-subscribe", "publish", "publish-options", "pubsub-on-a-jid",
 		"purge-nodes", "retract-items", "retrieve-affiliations", "retrieve-default", "retrieve-items",
-		"retrieve-subscriptions", "subscribe",
+		"retrieve-subscriptions", "rsm", "subscribe",
 	} {
 		p.r.Advertise(router.Self, ns+"#"+f)
 	}

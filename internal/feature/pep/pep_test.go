@@ -248,3 +248,32 @@ func TestAsked(t *testing.T) {
 		}
 	})
 }
+
+// An item that is too large is refused; of items that are too many for one answer the last ones come, and a note.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	routertest.Each(t, func(w *routertest.World) {
+		juliet := w.Bind("juliet/balcony")
+		large := `<iq type="set" id="%s"><pubsub xmlns="http://jabber.org/protocol/pubsub"><publish node="n"><item id="%[1]s"><x xmlns="urn:x">%s</x></item></publish>` +
+			`<publish-options><x xmlns="jabber:x:data" type="submit"><field var="pubsub#max_items"><value>max</value></field></x></publish-options></pubsub></iq>`
+		juliet.Sendf(large, "a", strings.Repeat("x", 140<<10))
+		w.Settle()
+		for _, st := range juliet.Take() {
+			if e := stanza.ParseError(st); st.Type != "error" || e.Condition != "not-acceptable" || !strings.Contains(string(e.App), "payload-too-big") {
+				t.Error(st.Raw())
+			}
+		}
+		for i := range 6 {
+			juliet.Sendf(large, fmt.Sprint(i), strings.Repeat("x", 100<<10))
+			w.Settle()
+		}
+		juliet.Take()
+		juliet.Sendf(`<iq type="get" id="1"><pubsub xmlns="http://jabber.org/protocol/pubsub"><items node="n"/></pubsub></iq>`)
+		w.Settle()
+		got := juliet.Take()
+		if len(got) != 1 || !strings.Contains(string(got[0].Raw()), "<count>6</count>") || strings.Contains(string(got[0].Raw()), `<item id="0"`) ||
+			!strings.Contains(string(got[0].Raw()), `<item id="5"`) {
+			t.Error("not the last items")
+		}
+	})
+}

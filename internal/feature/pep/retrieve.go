@@ -8,28 +8,27 @@ import (
 	"strconv"
 
 	"github.com/kith-im/kith/internal/item"
+	"github.com/kith-im/kith/internal/xmpp/payload/rsm"
 	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
-
-const nsRSM = "http://jabber.org/protocol/rsm"
 
 // maxAnswer is about how many bytes of items one answer has.
 const maxAnswer = 512 << 10
 
 // A wish is what somebody wants to read.
 type wish struct {
-	node   string
-	ids    []string // these items; none: the last ones
-	limit  int
-	before string // XEP-0059 §2.3: those that are older
-	few    bool   // they want no more than limit
-	paged  bool   // they understand pages
+	node  string
+	ids   []string // these items; none: a page of them
+	few   bool     // the last ones, no more than limit (XEP-0060 §6.5.7)
+	limit int
+	paged bool // they understand pages, and want this one
+	page  rsm.Request
 }
 
-// readItems reads <items/> and what may stand beside it (XEP-0060 §6.5).
-func (p *Pep) readItems(el, option xmlstream.Node) (w wish, err error) {
+// readItems reads <items/> and what may stand beside it (XEP-0060 §6.5). set is the whole request.
+func (p *Pep) readItems(el, set xmlstream.Node) (w wish, err error) {
 	w.node, w.limit = el.Attr("node"), p.items.Limits().Items
 	if w.node == "" {
 		return w, errNodeRequired
@@ -39,44 +38,32 @@ func (p *Pep) readItems(el, option xmlstream.Node) (w wish, err error) {
 			w.ids = append(w.ids, n.Attr("id"))
 		}
 	}
-	limit := func(s string) error {
-		n, err := strconv.Atoi(s)
+	if w.few = el.HasAttr("max_items"); w.few {
+		n, err := strconv.Atoi(el.Attr("max_items"))
 		if err != nil || n < 0 {
-			return stanza.BadRequest
+			return w, stanza.BadRequest
 		}
 		w.limit = min(w.limit, n)
-		return nil
 	}
-	if w.few = el.HasAttr("max_items"); w.few { // XEP-0060 §6.5.7
-		if err := limit(el.Attr("max_items")); err != nil {
-			return w, err
-		}
+	if w.page, err = rsm.Of(set); err != nil {
+		return w, err
 	}
-	if option.IsZero() {
-		return w, nil
+	w.paged = w.page != rsm.All()
+	if w.page.Max >= 0 {
+		w.limit = min(w.limit, w.page.Max)
 	}
-	if !option.Is(nsRSM, "set") {
-		return w, stanza.BadRequest
-	}
-	w.paged = true
-	for n := range option.Children() {
-		switch n.Name().Local {
-		case "max":
-			if err := limit(n.Text()); err != nil {
-				return w, err
-			}
-		case "before":
-			w.before = n.Text()
-		default: // XEP-0060 §6.5.7: the most recent ones; pages go back from there
-			return w, stanza.FeatureNotImplemented
-		}
+	if w.page.Index >= 0 { // XEP-0059 §2.6
+		return w, stanza.FeatureNotImplemented
 	}
 	return w, nil
 }
 
 // retrieve answers with items (XEP-0060 §6.5).
 func (p *Pep) retrieve(ctx context.Context, q *router.Request, el, option xmlstream.Node) (xmlstream.Raw, error) {
-	w, err := p.readItems(el, option)
+	if !option.IsZero() && !option.Is(rsm.NS, "set") {
+		return "", stanza.BadRequest
+	}
+	w, err := p.readItems(el, q.Payload)
 	if err != nil {
 		return "", err
 	}
@@ -98,12 +85,11 @@ func (p *Pep) retrieve(ctx context.Context, q *router.Request, el, option xmlstr
 	}
 	b.End()
 	if (more && !w.few || w.paged) && len(w.ids) == 0 { // XEP-0060 §6.5.4
-		b.Start(nsRSM, "set")
+		page := rsm.Page{Index: -1, Count: n.Items}
 		if len(list) > 0 {
-			b.Start("", "first").Text(list[0].ID).End()
-			b.Start("", "last").Text(list[len(list)-1].ID).End()
+			page.First, page.Last = list[0].ID, list[len(list)-1].ID
 		}
-		b.Start("", "count").Text(strconv.Itoa(n.Items)).End().End()
+		page.Write(&b)
 	}
 	return b.End().Build(), nil
 }
@@ -113,14 +99,16 @@ func (p *Pep) wanted(ctx context.Context, id int64, n item.Node, w wish) (list [
 	switch {
 	case len(w.ids) == 0 && w.limit == 0:
 		return nil, n.Items > 0, nil
-	case len(w.ids) == 0 && w.limit == 1 && w.before == "": // often, and hardly ever a query
+	case len(w.ids) == 0 && w.limit == 1 && !w.paged: // often, and hardly ever a query
 		it, ok, err := p.items.Last(ctx, id, n)
 		if err != nil || !ok {
 			return nil, false, err
 		}
 		return []item.Item{it}, n.Items > 1, nil
+	case len(w.ids) == 0 && w.paged && !w.page.Last: // XEP-0059 §2.3
+		return p.items.ItemsAfter(ctx, id, n.Name, w.page.After, w.limit, maxAnswer)
 	case len(w.ids) == 0:
-		return p.items.Items(ctx, id, n.Name, w.before, w.limit, maxAnswer)
+		return p.items.Items(ctx, id, n.Name, w.page.Before, w.limit, maxAnswer)
 	}
 	room := maxAnswer
 	for _, name := range w.ids {
