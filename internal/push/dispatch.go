@@ -16,6 +16,7 @@ const (
 	maxPending  = 64               // notices that wait for one registration; the oldest gives way, which costs a wake-up, never a message
 	firstWait   = 10 * time.Second // before the second try
 	longestWait = time.Hour
+	lastTime    = 2 * time.Second // for what is told when the server stops
 )
 
 // A Sender tells notices to the registrations of one kind.
@@ -65,12 +66,14 @@ func NewDispatcher(svc *Service) *Dispatcher {
 // Handle has s send what is for registrations of that kind.
 func (d *Dispatcher) Handle(k Kind, s Sender) { d.senders[k] = s }
 
-// Run works until ctx ends, and returns when what it has begun has ended. What it has not begun is lost: the messages
-// themselves are in the archive.
+// Run works until ctx ends, and returns when what could be told at once is told, a few seconds later at most. What waits
+// for its time is lost then: the messages themselves are in the archive.
 func (d *Dispatcher) Run(ctx context.Context) error {
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	var wg sync.WaitGroup
 	for range workers {
-		wg.Go(func() { d.serve(ctx) })
+		wg.Go(func() { d.serve(sending) })
 	}
 	wg.Go(func() { d.clock.run(ctx) })
 	<-ctx.Done()
@@ -78,6 +81,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.over = true
 	d.work.Broadcast()
 	d.mu.Unlock()
+	late := time.AfterFunc(lastTime, stop)
+	defer late.Stop()
 	wg.Wait()
 	return nil
 }
@@ -162,7 +167,7 @@ func (d *Dispatcher) serve(ctx context.Context) {
 		for len(d.ready) == 0 && !d.over {
 			d.work.Wait()
 		}
-		if d.over {
+		if len(d.ready) == 0 || ctx.Err() != nil {
 			d.mu.Unlock()
 			return
 		}
@@ -173,7 +178,11 @@ func (d *Dispatcher) serve(ctx context.Context) {
 		if !ok {
 			continue
 		}
-		d.senders[r.Kind].Send(ctx, r, n, func(err error) { d.done(l, r, n, err) })
+		d.senders[r.Kind].Send(ctx, r, n, func(err error) {
+			if err == nil || ctx.Err() == nil { // else it was not the service's fault
+				d.done(l, r, n, err)
+			}
+		})
 	}
 }
 

@@ -585,3 +585,38 @@ func TestRestarts(t *testing.T) {
 		w.Close()
 	})
 }
+
+// TestWake holds that what the server asks an app that sleeps wakes it, without saying that there is a message; what others
+// ask it does not.
+func TestWake(t *testing.T) {
+	routertest.EachAbroad(t, func(w *routertest.World) {
+		w.Friends("romeo", "juliet")
+		d := w.BindWith("romeo/phone", "phone", session.ClientCredit())
+		d.Sendf(`<presence/>`)
+		d.Sendf(`<iq type="set" id="e"><enable xmlns="urn:xmpp:push:0" jid="push.example" node="n1"/></iq>`)
+		d.Resumable()
+		w.Settle()
+		d.Sleep()
+		w.Settle()
+		juliet := w.Come("juliet/desk", 0)
+		juliet.Sendf(`<iq type="get" id="v" to="romeo@/phone"><query xmlns="jabber:iq:version"/></iq>`)
+		w.Settle()
+		if got := w.Sent(); len(got) > 0 {
+			t.Errorf("a question of another wakes it: %s", got[0].Raw())
+		}
+		for range 3 {
+			w.Routers[0].Route(w.Parse(`<iq xmlns="jabber:client" type="set" id="x" from="kith.example" to="romeo@kith.example/phone"><push xmlns="urn:example:x"/></iq>`))
+			w.Settle()
+		}
+		time.Sleep(time.Second)
+		w.Settle()
+		got := w.Sent()
+		if len(got) == 0 || len(got) > 3 {
+			t.Fatalf("%d publishes", len(got))
+		}
+		raw := string(got[0].Raw())
+		if strings.Contains(raw, "message-count") || strings.Contains(raw, "last-message-body") || !strings.Contains(raw, "urn:xmpp:push:summary") {
+			t.Errorf("it is told %s", raw)
+		}
+	})
+}

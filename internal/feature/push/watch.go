@@ -177,6 +177,9 @@ func (p *Push) each(regs []push.Registration, f func(push.Registration, *watch))
 // tell has n told after wait, or when the last of its chat is long enough ago. mu is held.
 func (p *Push) tell(r push.Registration, w *watch, n push.Notice, wait time.Duration) {
 	b := w.burst(n.Chat)
+	if b == nil {
+		return // so many wait that one more is not missed
+	}
 	b.count++
 	waiting := b.held != nil
 	b.held = &n
@@ -290,12 +293,15 @@ func (p *Push) removed(r push.Registration) {
 	p.mu.Unlock()
 }
 
-// burst returns that of a chat.
+// burst returns that of a chat; nil where too many wait.
 func (w *watch) burst(chat jid.JID) *burst {
 	b := w.chats[chat]
 	if b == nil {
 		if len(w.chats) >= maxChats {
 			w.calm()
+		}
+		if len(w.chats) >= maxChats {
+			return nil
 		}
 		b = &burst{}
 		w.chats[chat] = b

@@ -104,7 +104,7 @@ func limits() []int { return []int{webpush.MaxPlaintext, 2800, 1200, 400} }
 func (x *room) send(ctx context.Context, r push.Registration, to webpush.Subscription, n push.Notice, d detail) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
-	m := webpush.Message{TTL: n.At.Add(n.Life()).Sub(x.Now()).Round(time.Second), Urgency: webpush.High, Topic: x.topic(r, n)}
+	m := webpush.Message{TTL: max(0, n.At.Add(n.Life()).Sub(x.Now()).Round(time.Second)), Urgency: webpush.High, Topic: x.topic(r, n)}
 	if n.Kind == push.Request {
 		m.Urgency = webpush.Normal
 	}
