@@ -345,7 +345,9 @@ func (c *client) run(take func(xmlstream.Node)) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.jid, err)
 		}
-		if err := c.count(el.Root()); err != nil {
+		if err := c.count(el.Root()); errors.Is(err, stream.ErrClosed) {
+			return nil // asked at the end
+		} else if err != nil {
 			return err
 		}
 		take(el.Root())

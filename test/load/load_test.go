@@ -254,8 +254,7 @@ func measurePace(t *testing.T, r *report, z size, kinds []*kind) {
 	}
 }
 
-// failed reports whether err is one, and says so. Ours fails the test; another server's figure is missing once: ejabberd
-// now and then closes a stream in a flood, without a word.
+// failed reports whether err is one, and says so. Ours fails the test; another server's figure is missing once.
 func failed(t *testing.T, k *kind, err error) bool {
 	t.Helper()
 	switch {
