@@ -9,7 +9,7 @@ import { htInitial, htVerify } from './ht';
 import { type Credential, invalidate, logIn, type LogIn } from './login';
 import { prepare, Scram } from './scram';
 import { Counter, TooHigh } from './sm';
-import { StanzaError, type Stream } from './stream';
+import { StanzaError, Stream } from './stream';
 import { FakeServer } from './testing/server';
 
 afterEach(() => {
@@ -334,5 +334,166 @@ describe('stream', () => {
     [...server.connections][0]?.fail('conflict');
     await settle();
     expect(ended[0]).toMatchObject({ condition: 'conflict' });
+  });
+});
+
+describe('a session', () => {
+  const message = (id: string): Element => x('jabber:client', 'message', { id, to: 'nobody@other.example', type: 'headline' });
+
+  async function begin(): Promise<{ server: FakeServer; opened: Opened; login: LogIn }> {
+    const server = new FakeServer();
+    server.sleeps = server.archives = true;
+    server.add('juliet');
+    const opened = await open(server);
+    return { server, opened, login: options(server, { kind: 'password', password: 'correct horse' }) };
+  }
+
+  it('goes on over another connection, and each side gets the rest once', async () => {
+    const { server, opened, login } = await begin();
+    const { stream, got, ended } = opened;
+    const acked: string[] = [];
+    stream.send(message('a'), () => acked.push('a'));
+    await settle();
+    server.silent = true; // b does not get there
+    stream.send(message('b'), () => acked.push('b'));
+    await settle();
+    server.silent = false;
+    server.cut();
+    await settle();
+    expect([ended.length, stream.asleep]).toEqual([1, true]);
+    stream.send(message('c'), () => acked.push('c')); // while it sleeps
+    const [asleep] = server.sleeping.values();
+    asleep?.deliver(x('jabber:client', 'message', { id: 'd' }));
+    const answer = stream.request('get', '', x('jabber:iq:roster', 'query'));
+    await expect(answer).rejects.toBeInstanceOf(Unreachable);
+    const again = await logIn({ ...login, previous: stream });
+    expect(again.stream).toBe(stream);
+    await settle();
+    expect(server.received.map((el) => attr(el, 'id'))).toEqual(['a', 'b', 'c']);
+    expect(acked).toEqual(['a', 'b', 'c']);
+    expect(got.map((el) => attr(el, 'id'))).toEqual(['d']);
+    await stream.request('get', '', x('jabber:iq:roster', 'query'));
+  });
+
+  it('keeps its queries while it sleeps', async () => {
+    const { server, opened, login } = await begin();
+    server.silent = true;
+    const answer = opened.stream.request('get', '', x('jabber:iq:roster', 'query'));
+    await settle();
+    server.silent = false;
+    server.cut();
+    await settle();
+    await logIn({ ...login, previous: opened.stream });
+    expect(child(await answer, 'jabber:iq:roster', 'query')).toBeDefined();
+  });
+
+  it('counts what was begun before the connection was lost, and that only', async () => {
+    const { server, login } = await begin();
+    const { stream } = await logIn(login);
+    const handled: string[] = [];
+    let free = (): void => {};
+    const gate = new Promise<void>((done) => {
+      free = done;
+    });
+    stream.start({
+      async stanza(el) {
+        await gate;
+        handled.push(attr(el, 'id'));
+      },
+      ended() {},
+    });
+    const connection = [...server.connections].at(-1);
+    for (const id of ['1', '2', '3']) connection?.deliver(x('jabber:client', 'message', { id }));
+    await settle();
+    server.cut();
+    const again = logIn({ ...login, previous: stream }); // waits for the first one
+    await settle();
+    free();
+    await again;
+    await settle();
+    expect(handled).toEqual(['1', '2', '3']);
+  });
+
+  it('is brought back from what was written down, even if that is not the latest', async () => {
+    const { server, opened, login } = await begin();
+    server.lagging = true;
+    opened.stream.send(message('a'), () => {}, 'key a');
+    await settle();
+    const saved = opened.stream.saved();
+    expect(saved.unacked.map((u) => u.key)).toEqual(['key a']);
+    opened.stream.send(message('b'));
+    opened.stream.send(message('c'));
+    await settle();
+    server.cut();
+    server.lagging = false;
+    const acked: string[] = [];
+    const back = Stream.restore(structuredClone(saved), (key) => acked.push(key));
+    expect((await logIn({ ...login, previous: back })).stream).toBe(back);
+    back.start({ stanza() {}, ended() {} });
+    expect(acked).toEqual(['key a']);
+    expect(back.flying).toEqual([]);
+    let done = false;
+    back.send(message('d'), () => void (done = true));
+    await vi.waitFor(() => expect(done).toBe(true));
+    expect(server.received.map((el) => attr(el, 'id'))).toEqual(['a', 'b', 'c', 'd']);
+  });
+
+  it('that is not known any more is lost, and a new one begins in the same log-in', async () => {
+    const { server, opened, login } = await begin();
+    server.silent = true;
+    const answer = opened.stream.request('get', '', x('jabber:iq:roster', 'query'));
+    const failed = expect(answer).rejects.toBeInstanceOf(Unreachable);
+    await settle();
+    server.silent = false;
+    server.cut();
+    server.forgetSessions();
+    const again = await logIn({ ...login, previous: opened.stream, inactive: true });
+    expect(again.stream).not.toBe(opened.stream);
+    expect(again).toMatchObject({ copies: true, csi: true, active: false, newest: '' });
+    expect(opened.stream.asleep).toBe(false);
+    await failed;
+  });
+
+  it('is told of how much of it the server had before it forgot it', () => {
+    const acked: string[] = [];
+    const unacked = ['a', 'b', 'c'].map((key) => ({ xml: `<message xmlns="jabber:client" id="${key}"/>`, key }));
+    const stream = Stream.restore({ id: 's', jid: 'juliet@kith.example/x', maxBytes: 1000, h: 0, acked: 4, unacked }, (key) => acked.push(key));
+    stream.lost(6);
+    expect(acked).toEqual(['a', 'b']);
+    expect(stream.asleep).toBe(false);
+  });
+
+  it('says how far it is only once that is written down', async () => {
+    const { server, login } = await begin();
+    const { stream } = await logIn(login);
+    let written = -1;
+    let free = (): void => {};
+    const disk = new Promise<void>((done) => {
+      free = done;
+    });
+    stream.start({
+      stanza() {},
+      ended() {},
+      async acking() {
+        await disk;
+        written = stream.saved().h;
+      },
+    });
+    const connection = [...server.connections].at(-1);
+    connection?.deliver(x('jabber:client', 'message'));
+    connection?.write(x('urn:xmpp:sm:3', 'r'));
+    await settle();
+    expect(connection?.acked).toBe(0);
+    free();
+    await settle();
+    expect([written, connection?.acked]).toEqual([1, 1]);
+  });
+
+  it('takes an older count of the server for a mistake', () => {
+    const c = new Counter(5, 0, [{ el: message('a'), key: '', acked() {} }]);
+    expect(() => c.ackAtLeast(4)).toThrow(TooHigh);
+    expect(() => c.ackAtLeast(Number.NaN)).toThrow(TooHigh);
+    c.ackAtLeast(9);
+    expect([c.unacked.length, c.lastAck]).toEqual([0, 9]);
   });
 });
