@@ -226,3 +226,28 @@ func TestHeldOverRestart(t *testing.T) {
 		w.await(juliet, `<message id="2"/>`)
 	})
 }
+
+// Who binds with Bind 2 looks into the archive, and is not sent what had waited; what waits from then on is (XEP-0386 §3.2).
+func TestBindClearsWhatWaits(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		romeo := w.login("romeo", "orchard")
+		for i := range 150 {
+			romeo.MustSend(t, chat("juliet", i))
+		}
+		romeo.MustExpectNothing(t)
+		time.Sleep(time.Minute)
+		app, _ := w.login2(withPassword())
+		romeo.MustSend(t, chat("juliet", "late"))
+		romeo.MustExpectNothing(t)
+		app.MustSend(t, `<presence/>`)
+		app.MustExpect(t, `<presence/>`)
+		app.MustExpect(t, `<message id="late"><delay xmlns="urn:xmpp:delay"/></message>`)
+		app.MustExpectNothing(t)
+		app.Close()
+		synctest.Wait()
+		old := w.login("juliet", "balcony") // nothing of it waits for anybody any more
+		old.MustSend(t, `<presence/>`)
+		old.MustExpect(t, `<presence/>`)
+		old.MustExpectNothing(t)
+	})
+}

@@ -29,6 +29,9 @@ type Device struct {
 	spared    atomic.Bool
 	ended     bool // the turn's: Ended was told
 	dozing    bool // the turn's: Dozes was told, and Woke was not
+
+	// archived is until when its client looks into the archive itself (XEP-0386 §3.2); zero where it did not say so.
+	archived time.Time
 }
 
 // A Slot is what one feature keeps with each device, as a *T that starts at its zero value. It is made before the
@@ -252,6 +255,9 @@ func (r *Router) bind(d *Device, request xmlstream.Raw, told boundFunc) {
 				t.replace(ctx, old, "resource-constraint")
 			}
 			d.turn = t
+			if request != "" {
+				d.archived = r.Now().Add(-archiveMargin)
+			}
 			t.setDevices(append(t.devices[:len(t.devices):len(t.devices)], d))
 			for _, f := range r.sessions[Bound] {
 				f(ctx, d)

@@ -5,6 +5,7 @@ package router
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/kith-im/kith/internal/archive"
 	"github.com/kith-im/kith/internal/db"
@@ -105,7 +106,7 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 				t.addressed = other // RFC 6121 §8.5.3.1: it is there, and gets it when d is through
 				continue
 			}
-			if t.reconsider(ctx, e.ID, st) != nil {
+			if d.finds(e) || t.reconsider(ctx, e.ID, st) != nil {
 				refused = append(refused, e.ID)
 				continue
 			}
@@ -140,6 +141,13 @@ func (t *turn) drainAgain(d *Device) {
 	}
 	t.drain(next)
 }
+
+// archiveMargin is how much younger than a message a device must be to find it in the archive for certain.
+const archiveMargin = 5 * time.Second
+
+// finds reports whether the device's client finds a waiting message in the archive: one that binds in one step with its
+// log-in says that it looks there, and is not to be sent what had come before (XEP-0386 §3.2).
+func (d *Device) finds(e archive.Entry) bool { return !e.Passing && e.ID.Time().Before(d.archived) }
 
 // reconsider asks whether a message that has waited may still be given to devices.
 func (t *turn) reconsider(ctx context.Context, id archive.ID, st *stanza.Stanza) error {
