@@ -72,6 +72,7 @@ const (
 	tailWith = `SELECT id ` + kept + `AND peer = $4 ORDER BY id`                  // archive_owner has all of it
 	scan     = `SELECT id, raw ` + kept + `AND ($4 = 0 OR peer = $4) ORDER BY id` // archive_owner
 
+	known   = `SELECT 1 FROM archive WHERE owner = $1 AND id = $2 AND peer > 0`         // archive_owner has all of it
 	keptOne = `SELECT peer, raw FROM archive WHERE owner = $1 AND id = $2 AND peer > 0` // archive_owner
 )
 
@@ -127,8 +128,12 @@ func (f *finder) find(tx *db.ReadTx) (Result, error) {
 		if id == 0 {
 			continue
 		}
-		if _, _, err := f.one(id); err != nil {
+		var found int
+		if err := none(tx.QueryRow(known, f.Owner, int64(id)).Scan(&found)); err != nil {
 			return Result{}, err
+		}
+		if found == 0 {
+			return Result{}, ErrUnknown
 		}
 	}
 	if !f.With.IsZero() {

@@ -39,6 +39,7 @@ func TestPlans(t *testing.T) {
 			"archive_owner (owner=? AND id=?)", "SUBQUERY 2", "SCAN o",
 			"(owner=?) LEFT-JOIN", "archive_owner (owner=? AND id>?)",
 		}, nil},
+		{"whether there is one", known, []string{"COVERING INDEX archive_owner (owner=? AND id=? AND peer>?)"}, []any{1, 2}},
 		{"the first of all", first, []string{between}, []any{1, 2, 3}},
 		{"the last of all", last, []string{between}, []any{1, 2, 3}},
 		{"the first with a peer", firstWith, []string{with}, []any{1, 2, 3, 4}},

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/kith-im/kith/internal/archive"
-	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/payload/delay"
 	"github.com/kith-im/kith/internal/xmpp/payload/forward"
 	"github.com/kith-im/kith/internal/xmpp/payload/rsm"
@@ -53,7 +52,7 @@ func (m *mam) query(ctx context.Context, q *router.Request) (xmlstream.Raw, erro
 			b.Attr("queryid", queryID)
 		}
 		b.Attr("id", e.ID.String())
-		forward.Write(&b, delay.New(jid.JID{}, e.ID.Time(), ""), e.Raw)
+		forward.Write(&b, func(b *xmlstream.Builder) { delay.Write(b, e.ID.Time()) }, e.Raw)
 		q.Device.Send(stanza.New(stanza.Message, "", "", q.Account, q.Device.JID, b.End().Build()))
 	}
 	b.Start(ns, "fin")

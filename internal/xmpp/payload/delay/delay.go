@@ -35,6 +35,9 @@ func New(from jid.JID, t time.Time, reason string) xmlstream.Raw {
 	return b.Text(reason).End().Build()
 }
 
+// Write writes the element <delay/> to b, without who and why: for what stands in somebody's own element.
+func Write(b *xmlstream.Builder, t time.Time) { b.Start(NS, "delay").Attr("stamp", Stamp(t)).End() }
+
 // Stamp is t in UTC, to the millisecond, in the format of XEP-0082 §3.2.
 func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") } // XEP-0203 §2
 

@@ -10,8 +10,12 @@ import "github.com/kith-im/kith/internal/xmpp/xmlstream"
 const NS = "urn:xmpp:forward:0"
 
 // Write writes the element <forwarded/> to b, with a stanza in it that declares its namespace (XEP-0297 §3.2, rule 3), as
-// stanza.Stanza.Raw has it. note is the element of package delay that says when the stanza was received (rule 2), or ""
-// where it was now. All belongs into an element of the protocol that forwards (rule 5).
-func Write(b *xmlstream.Builder, note, st xmlstream.Raw) {
-	b.Start(NS, "forwarded").Raw(note).Raw(st).End()
+// stanza.Stanza.Raw has it. note writes when the stanza was received, as package delay does (rule 2); nil where it was now.
+// All belongs into an element of the protocol that forwards (rule 5).
+func Write(b *xmlstream.Builder, note func(*xmlstream.Builder), st xmlstream.Raw) {
+	b.Start(NS, "forwarded")
+	if note != nil {
+		note(b)
+	}
+	b.Raw(st).End()
 }

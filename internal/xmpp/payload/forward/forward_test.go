@@ -18,13 +18,15 @@ func TestWrite(t *testing.T) {
 		`<body>Hark</body></message>`
 	for _, c := range []struct {
 		name string
-		note xmlstream.Raw
+		note func(*xmlstream.Builder)
 		want xmlstream.Raw
 	}{
-		{"received before", `<delay xmlns="urn:xmpp:delay" stamp="2026-03-01T11:30:00.007Z"/>`,
+		{"received before", func(b *xmlstream.Builder) {
+			b.Start("urn:xmpp:delay", "delay").Attr("stamp", "2026-03-01T11:30:00.007Z").End()
+		},
 			`<x xmlns="urn:x"><forwarded xmlns="urn:xmpp:forward:0"><delay xmlns="urn:xmpp:delay" stamp="2026-03-01T11:30:00.007Z"/>` +
 				inner + `</forwarded></x>`},
-		{"received now", "", `<x xmlns="urn:x"><forwarded xmlns="urn:xmpp:forward:0">` + inner + `</forwarded></x>`},
+		{"received now", nil, `<x xmlns="urn:x"><forwarded xmlns="urn:xmpp:forward:0">` + inner + `</forwarded></x>`},
 	} {
 		var b xmlstream.Builder
 		b.Start("urn:x", "x")
