@@ -4,6 +4,9 @@
 // (errors on the console, uncaught exceptions, anything against the Content-Security-Policy) is collected, and a test
 // that does not expect it fails.
 import axe from 'axe-core';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
 import { expect } from 'vitest';
 
@@ -12,13 +15,23 @@ const DESK = { width: 1280, height: 800 };
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa'];
 const SHOTS = process.env['KITH_SCREENSHOTS'] ?? ''; // folder for pictures of each screen, '' for none
 
+const LAUNCH = {
+  executablePath: process.env['KITH_CHROMIUM'] || '/usr/bin/chromium',
+  headless: true,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+};
+
 export async function launch(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: process.env['KITH_CHROMIUM'] || '/usr/bin/chromium',
-    headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
+  return chromium.launch(LAUNCH);
 }
+
+const CONTEXT = {
+  viewport: PHONE,
+  locale: 'en-GB',
+  colorScheme: 'light' as const,
+  reducedMotion: 'reduce' as const, // a picture in the middle of a motion is of no use
+  permissions: ['clipboard-read', 'clipboard-write', 'notifications'],
+};
 
 interface Violation {
   readonly id: string;
@@ -34,14 +47,26 @@ export class Person {
   private constructor(readonly context: BrowserContext, private readonly url: string) {}
 
   static async come(browser: Browser, url: string, options: { scripts?: boolean } = {}): Promise<Person> {
-    const context = await browser.newContext({
-      viewport: PHONE,
-      locale: 'en-GB',
-      colorScheme: 'light',
-      reducedMotion: 'reduce', // a picture in the middle of a motion is of no use
-      javaScriptEnabled: options.scripts ?? true,
-      permissions: ['clipboard-read', 'clipboard-write', 'notifications'],
-    });
+    const person = await Person.meet(await browser.newContext({ ...CONTEXT, javaScriptEnabled: options.scripts ?? true }), url);
+    await person.open();
+    return person;
+  }
+
+  /**
+   * Somebody with a whole browser of their own, which keeps what it is told: only such a one shows notifications. prepare
+   * is called before there is a page.
+   */
+  static async settle(url: string, prepare: (context: BrowserContext) => Promise<void>): Promise<Person> {
+    const folder = await mkdtemp(join(tmpdir(), 'kith-e2e-browser-'));
+    const context = await chromium.launchPersistentContext(folder, { ...LAUNCH, ...CONTEXT });
+    context.on('close', () => void rm(folder, { recursive: true, force: true }).catch(() => {}));
+    const person = await Person.meet(context, url);
+    await prepare(context);
+    await person.open();
+    return person;
+  }
+
+  private static async meet(context: BrowserContext, url: string): Promise<Person> {
     context.setDefaultTimeout(10_000);
     const person = new Person(context, url);
     context.on('console', (m) => {
@@ -51,7 +76,6 @@ export class Person {
     await context.addInitScript(() => {
       addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`));
     });
-    await person.open();
     return person;
   }
 

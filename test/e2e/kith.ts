@@ -19,7 +19,7 @@ export class Kith {
 
   private readonly env: NodeJS.ProcessEnv;
 
-  private constructor(private readonly folder: string, web: number) {
+  private constructor(private readonly folder: string, web: number, more: NodeJS.ProcessEnv) {
     this.url = `http://localhost:${web}`;
     this.env = {
       ...Object.fromEntries(Object.entries(process.env).filter(([k]) => !k.startsWith('KITH_'))),
@@ -29,16 +29,17 @@ export class Kith {
       KITH_LISTEN_CLIENTS: '',
       KITH_LISTEN_CLIENTS_TLS: '127.0.0.1:0',
       KITH_ACCOUNTS_ITERATIONS: '4096',
+      ...more,
     };
   }
 
-  /** A server on an empty folder, not started yet. */
-  static async make(): Promise<Kith> {
-    return new Kith(await mkdtemp(join(tmpdir(), 'kith-e2e-')), await freePort());
+  /** A server on an empty folder, not started yet; more: what else its configuration says, by the names of the environment. */
+  static async make(more: NodeJS.ProcessEnv = {}): Promise<Kith> {
+    return new Kith(await mkdtemp(join(tmpdir(), 'kith-e2e-')), await freePort(), more);
   }
 
-  static async started(): Promise<Kith> {
-    const kith = await Kith.make();
+  static async started(more: NodeJS.ProcessEnv = {}): Promise<Kith> {
+    const kith = await Kith.make(more);
     await kith.start();
     return kith;
   }

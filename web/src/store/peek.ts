@@ -27,10 +27,11 @@ export class Peek {
     this.db.close();
   }
 
-  /** What the person calls them, else what they call themselves, else ''. */
+  /** What a contact goes by: what the person calls them, what they call themselves, the part before @. '' for a stranger. */
   async name(address: string): Promise<string> {
-    const [person, face] = await Promise.all([this.has('people') && this.db.get('people', address), this.has('faces') && this.db.get('faces', address)]);
-    return (person && person.name) || (face && face.nick) || '';
+    const person = this.has('people') ? await this.db.get('people', address) : undefined;
+    const face = this.has('faces') ? await this.db.get('faces', address) : undefined;
+    return person ? person.name || face?.nick || address.replace(/@.*$/, '') : '';
   }
 
   async picture(address: string): Promise<Blob | undefined> {
