@@ -26,6 +26,7 @@ const nsInfo = "http://jabber.org/protocol/disco#info"
 const (
 	patience   = 20 * time.Second // for one answer
 	maxWaiting = 1000             // for one answer; who comes then has to announce again
+	maxAsking  = 10_000           // keys that are asked for at a time
 )
 
 // Known keeps what was learnt; *capability.Service implements it.
@@ -133,16 +134,22 @@ func (c *Caps) Find(ctx context.Context, account, who jid.JID, k capability.Key,
 	case set != nil:
 		return set
 	}
-	c.mu.Lock()
-	waiting := c.asking[k]
-	if len(waiting) < maxWaiting {
-		c.asking[k] = append(waiting, w)
-	}
-	c.mu.Unlock()
-	if len(waiting) == 0 {
+	if c.enter(k, w) {
 		c.send(k, w)
 	}
 	return nil
+}
+
+// enter has w wait for the answer to a key. It reports whether w is the first, and is to be asked.
+func (c *Caps) enter(k capability.Key, w waiter) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waiting := c.asking[k]
+	if len(waiting) >= maxWaiting || len(waiting) == 0 && len(c.asking) >= maxAsking {
+		return false
+	}
+	c.asking[k] = append(waiting, w)
+	return len(waiting) == 0
 }
 
 // send asks who announces the key.

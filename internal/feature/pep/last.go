@@ -30,9 +30,22 @@ func (p *Pep) Probe(ctx context.Context, d *router.Device) xmlstream.Raw {
 	if len(wants) == 0 {
 		return ""
 	}
-	c, _ := d.Available().Stanza.Child(capability.NS, "c")
+	st := d.Available().Stanza
+	if set, err := p.announced(ctx, st); err != nil || set == nil {
+		return "" // what it answered counts for itself only: catchUp says what it wants
+	}
+	c, _ := st.Child(capability.NS, "c")
 	p.told.Of(d).Contacts = wants
 	return c.Raw()
+}
+
+// announced is what a presence stanza announces, if that is known of whoever announces it.
+func (p *Pep) announced(ctx context.Context, st *stanza.Stanza) (*capability.Set, error) {
+	k, _ := capability.Of(st)
+	if !k.Checkable() {
+		return nil, nil
+	}
+	return p.known.Get(ctx, k)
 }
 
 // presence sees what a device tells everybody.
@@ -171,11 +184,7 @@ func (p *Pep) probed(ctx context.Context, t *router.Trip) error {
 	if err != nil || len(nodes) == 0 {
 		return err
 	}
-	k, _ := capability.Of(t.Stanza)
-	if k == (capability.Key{}) {
-		return nil
-	}
-	set, err := p.known.Get(ctx, k)
+	set, err := p.announced(ctx, t.Stanza)
 	if err != nil {
 		return err
 	}

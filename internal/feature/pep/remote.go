@@ -17,36 +17,56 @@ const (
 	maxRemoteOfOne = 5000
 )
 
-// remote is which devices of contacts on other servers are there for which account, and what they want. An entry is used in
-// the turn of its account.
+// remote is which devices of contacts on other servers are there for which account, and what they want.
 type remote struct {
 	mu      sync.Mutex // guards what follows
-	devices map[jid.JID]map[jid.JID]*capability.Set
+	devices map[jid.JID]map[jid.JID]announced
 	size    int
 }
 
-// set notes what a device wants. It returns what it wanted before, and whether it was there.
-func (r *remote) set(account, who jid.JID, s *capability.Set) (before *capability.Set, there bool) {
+// announced is what one of them announces.
+type announced struct {
+	key capability.Key
+	set *capability.Set // nil until it is known
+}
+
+// enter notes what a device announces. It reports false where that is nothing new.
+func (r *remote) enter(account, who jid.JID, k capability.Key) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	of := r.devices[account]
-	if before, there = of[who]; there {
-		of[who] = s
-		return before, true
-	}
-	if r.size >= maxRemote || len(of) >= maxRemoteOfOne {
-		return nil, false
-	}
-	if of == nil {
-		of = map[jid.JID]*capability.Set{}
+	before, there := of[who]
+	switch {
+	case there && before.key == k:
+		return false
+	case there:
+		of[who] = announced{k, before.set} // what it wanted counts until it is known what it wants now
+		return true
+	case r.size >= maxRemote || len(of) >= maxRemoteOfOne:
+		return false
+	case of == nil:
+		of = map[jid.JID]announced{}
 		if r.devices == nil {
-			r.devices = map[jid.JID]map[jid.JID]*capability.Set{}
+			r.devices = map[jid.JID]map[jid.JID]announced{}
 		}
 		r.devices[account] = of
 	}
-	of[who] = s
+	of[who] = announced{key: k}
 	r.size++
-	return nil, false
+	return true
+}
+
+// learn notes what the device wants that announces k, and returns what it wanted before. It reports false where it is gone,
+// or announces something else by now.
+func (r *remote) learn(account, who jid.JID, k capability.Key, set *capability.Set) (before *capability.Set, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d, there := r.devices[account][who]
+	if !there || d.key != k {
+		return nil, false
+	}
+	r.devices[account][who] = announced{k, set}
+	return d.set, true
 }
 
 // forget notes that a device is gone, or all of a bare address.
@@ -69,8 +89,8 @@ func (r *remote) forget(account, who jid.JID) {
 func (r *remote) follow(account, who jid.JID, node string) (list []jid.JID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for d, s := range r.devices[account] {
-		if d.Bare() == who && s.Wants(node) {
+	for d, a := range r.devices[account] {
+		if d.Bare() == who && a.set.Wants(node) {
 			list = append(list, d)
 		}
 	}
@@ -92,23 +112,25 @@ func (p *Pep) seenRemote(ctx context.Context, t *router.Trip) error {
 		p.remote.forget(t.Account, st.From)
 		return nil
 	}
+	if !p.remote.enter(t.Account, st.From, k) {
+		return nil // known, or asked for
+	}
 	set := p.caps.Find(ctx, t.Account, st.From, k, node, func(ctx context.Context, set *capability.Set) {
-		if err := p.serveRemote(ctx, t, set); err != nil {
+		if err := p.serveRemote(ctx, t, k, set); err != nil {
 			p.log.ErrorContext(ctx, "send last items", "err", err)
 		}
 	})
 	if set == nil {
 		return nil
 	}
-	return p.serveRemote(ctx, t, set)
+	return p.serveRemote(ctx, t, k, set)
 }
 
 // serveRemote sends the device whose presence the trip is what it wants and was not sent yet.
-func (p *Pep) serveRemote(ctx context.Context, t *router.Trip, set *capability.Set) error {
-	before, _ := p.remote.set(t.Account, t.Stanza.From, set)
-	wants := fresh(set.Nodes(), before.Nodes())
-	if len(wants) == 0 {
+func (p *Pep) serveRemote(ctx context.Context, t *router.Trip, k capability.Key, set *capability.Set) error {
+	before, ok := p.remote.learn(t.Account, t.Stanza.From, k, set)
+	if !ok {
 		return nil
 	}
-	return p.serve(ctx, t, wants)
+	return p.serve(ctx, t, fresh(set.Nodes(), before.Nodes()))
 }
