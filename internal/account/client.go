@@ -246,15 +246,13 @@ func (s *Service) ForgetClient(tx *db.Tx, id int64, k ClientKey) error {
 	if _, err := tx.Exec(`DELETE FROM account_client WHERE account = $1 AND key = $2`, id, k); err != nil {
 		return fmt.Errorf("forget client: %w", err)
 	}
-	return s.signedOut(tx, id, k)
+	return nil
 }
 
-// OnSignOut has f called in the act that signs a client out: its owner has taken its access away, or the client has given
-// it back. What f writes belongs to the act, and its error ends it. A password that is changed signs out everybody, and is
-// told to OnChange. OnSignOut is called before the service is used.
-func (s *Service) OnSignOut(f func(tx *db.Tx, id int64, k ClientKey) error) {
-	s.signOuts = append(s.signOuts, f)
-}
+// OnSignOut has f called in the act in which a client gives its access back (XEP-0484 §3.6). What f writes belongs to the
+// act, and its error ends it. Who takes a client's access away (ForgetClient, SetPassword) is known to who asked for it.
+// OnSignOut is called before the service is used.
+func (s *Service) OnSignOut(f func(tx *db.Tx, id int64, k ClientKey) error) { s.signOuts = append(s.signOuts, f) }
 
 func (s *Service) signedOut(tx *db.Tx, id int64, k ClientKey) error {
 	for _, f := range s.signOuts {

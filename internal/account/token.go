@@ -282,7 +282,7 @@ func (s *Service) useToken(tx *db.Tx, c Candidate, u Use, by *Client) (due strin
 	}
 	if u.Last {
 		// XEP-0484 §3.6 ends the token at once; whatever else the client was given goes with it.
-		if err := s.EndTokens(tx, c.account, c.client); err != nil {
+		if err := s.EndTokens(tx, c.account, c.client); err != nil || u.Request != "" { // it wants another one
 			return "", err
 		}
 		return "", s.signedOut(tx, c.account, KeyOf(c.client, ""))

@@ -130,6 +130,13 @@ func TestTokenIsEnded(t *testing.T) {
 			t.Helper()
 			s.expect("juliet", "phone", secret, Use{}, ErrPassword, false)
 		}
+		var out []ClientKey // written in acts, read after them
+		s.OnSignOut(func(_ *db.Tx, id int64, k ClientKey) error {
+			if id == a.ID {
+				out = append(out, k)
+			}
+			return nil
+		})
 		// By the client itself (XEP-0484 §3.6), without a new one though it is due.
 		tok := s.token(a.ID, "phone").Secret
 		s.clock = s.clock.Add(tokenRotate)
@@ -140,6 +147,9 @@ func TestTokenIsEnded(t *testing.T) {
 		next := s.expect("juliet", "phone", tok, Use{Last: true, Request: ht}, nil, true)
 		gone(tok)
 		s.expect("juliet", "phone", next, Use{}, nil, false)
+		if want := []ClientKey{KeyOf("phone", "")}; !slices.Equal(out, want) { // the second time it only wanted another one
+			t.Errorf("signed out: %v, want %v", out, want)
+		}
 		// By us.
 		desk := s.token(a.ID, "desk").Secret
 		s.write(func(tx *db.Tx) error { return s.EndTokens(tx, a.ID, "phone") })
