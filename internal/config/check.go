@@ -90,13 +90,16 @@ func complete(c *Config, where func(key string) string) (problems []error) {
 	}
 	for _, n := range []struct {
 		key           string
-		got, min, max int
+		got, min, max int64
 	}{
-		{"accounts.iterations", c.Accounts.Iterations, 4096, 10_000_000},
-		{"accounts.client_days", c.Accounts.ClientDays, 0, 36_500},
-		{"archive.days", c.Archive.Days, 0, 36_500},
-		{"limits.sessions", c.Limits.Sessions, 1, 1000},
-		{"limits.stanza", c.Limits.Stanza, 10_000, 4 << 20}, // RFC 6120 §13.12: 10,000 bytes at least
+		{"accounts.iterations", int64(c.Accounts.Iterations), 4096, 10_000_000},
+		{"accounts.client_days", int64(c.Accounts.ClientDays), 0, 36_500},
+		{"archive.days", int64(c.Archive.Days), 0, 36_500},
+		{"limits.sessions", int64(c.Limits.Sessions), 1, 1000},
+		{"limits.stanza", int64(c.Limits.Stanza), 10_000, 4 << 20}, // RFC 6120 §13.12: 10,000 bytes at least
+		{"files.max_size", c.Files.MaxSize, 1_000_000, 10 << 30},
+		{"files.per_day", c.Files.PerDay, c.Files.MaxSize, 1 << 50},
+		{"files.per_account", c.Files.PerAccount, c.Files.MaxSize, 1 << 50},
 	} {
 		if n.got < n.min || n.got > n.max {
 			bad(n.key, "%d is out of range; it may be %d to %d", n.got, n.min, n.max)

@@ -13,6 +13,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// component is the table of one that is right.
+const component = "[[components]]\ndomain = \"IRC.example\"\nsecret = \"0123456789abcdef\"\n\n"
+
+// Components have their domain in its one form, and listen within this machine or a private network.
+func TestComponents(t *testing.T) {
+	t.Parallel()
+	for _, listen := range []string{"127.0.0.1:5347", "[::1]:5347", "172.18.0.2:5347", "localhost:0"} {
+		c, err := Load(write(t, component+"[listen]\ncomponents = \""+listen+"\"\n"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := []Component{{"irc.example", "0123456789abcdef"}}; !cmp.Equal(c.Components, want) || c.Listen.Components != listen {
+			t.Errorf("got %v at %s", c.Components, c.Listen.Components)
+		}
+	}
+}
+
 // write makes a configuration file and returns its path.
 func write(t *testing.T, text string) string {
 	t.Helper()
@@ -121,6 +138,22 @@ func TestLoadRefuses(t *testing.T) {
 			"FILE:2: listen.metrics: \"10.0.0.1:9464\" can be reached from elsewhere, and profiles are for this machine only; it should look like 127.0.0.1:9464"},
 		{"metrics without a port", "[listen]\nmetrics = \"localhost\"\n", nil,
 			"FILE:2: listen.metrics: \"localhost\" is no address to listen on; it should look like 127.0.0.1:9464"},
+		{"components for everybody", component + "[listen]\ncomponents = \":5347\"\n", nil,
+			"FILE:6: listen.components: \":5347\" may be reached from everywhere, and there is no TLS; it should look like 127.0.0.1:5347"},
+		{"components without a port", component + "[listen]\ncomponents = \"localhost\"\n", nil,
+			"FILE:6: listen.components: \"localhost\" is no address to listen on; it should look like 127.0.0.1:5347"},
+		{"a component that is the server", "[[components]]\ndomain = \"localhost\"\nsecret = \"0123456789abcdef\"\n", nil,
+			"FILE:1: components: \"localhost\" is taken already, by the server or another component"},
+		{"two components with one domain", component + component, nil,
+			"FILE:1: components: \"irc.example\" is taken already, by the server or another component"},
+		{"a component without a domain", "[[components]]\nsecret = \"0123456789abcdef\"\n", nil,
+			"FILE:1: components: \"\" cannot be a domain; it should look like irc.example.org"},
+		{"a component with a short secret", "[[components]]\ndomain = \"irc.example\"\nsecret = \"0123456789abcde\"\n", nil,
+			"FILE:1: components: the secret of \"irc.example\" is shorter than 16 characters"},
+		{"files that are too small", "[files]\nmax_size = 999\n", nil,
+			"FILE:2: files.max_size: 999 is out of range; it may be 1000000 to 10737418240"},
+		{"a day that is too short for a file", "[files]\nper_day = 2000000\n", nil,
+			"FILE:2: files.per_day: 2000000 is out of range; it may be 104857616 to 1125899906842624"},
 		{"a certificate without its key", "[tls]\ncertificate = \"a.pem\"\n", nil, "FILE:2: tls.certificate: needs tls.key beside it"},
 		{"stanzas that are too short", "[limits]\nstanza = 9999\n", nil, "FILE:2: limits.stanza: 9999 is out of range; it may be 10000 to 4194304"},
 		{"too few rounds", "[accounts]\niterations = 1000\n", nil, "FILE:2: accounts.iterations: 1000 is out of range; it may be 4096 to 10000000"},
