@@ -406,8 +406,9 @@ func TestSlowComponent(t *testing.T) {
 		}
 		w.Settle()
 		refused := romeo.Take()
-		if len(refused) != more || stanza.ParseError(refused[0]).Condition != "resource-constraint" {
-			t.Fatalf("%d refused", len(refused))
+		// Some it has taken: what fits into its end of the connection.
+		if n := len(refused); n > more || n < more-20 || stanza.ParseError(refused[0]).Condition != "resource-constraint" {
+			t.Errorf("%d refused", n)
 		}
 		// Who reads nothing for a minute is gone, and all that it did not get is answered.
 		time.Sleep(2 * time.Minute)
