@@ -165,7 +165,7 @@ func TestRun(t *testing.T) {
 func TestExpireYields(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d *db.DB, a *archive.Archive, c *clock) {
-		const size = 6000
+		const size = 2500
 		for range size / 500 {
 			write(t, d, func(tx *db.Tx) error {
 				for range 500 {
