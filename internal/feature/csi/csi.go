@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package csi decides what may wait for a client at which nobody looks (XEP-0352 v1.0.0 §3.2), so that a phone's radio
-// sleeps until there is something that a person wants to know (XEP-0286 v0.2.0).
+// sleeps until there is something that a person wants to know (XEP-0286 v1.0.0 §4.1).
 //
 // The rules are one function, Weigh. Session holds what it says may wait, and writes all of it, in order, with the next
 // thing that may not; c2s tells it what the client says. They are the same for everybody, with nothing to set: what is

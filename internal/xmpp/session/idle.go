@@ -50,7 +50,7 @@ func (s *Session) SetIdle(idle bool) {
 // Weigh sets who judges what is sent to the session. It is called before the session is bound; without, nothing waits.
 func (s *Session) Weigh(w Weigher) { s.weigh = w }
 
-// heard notes that the client has sent something: its radio is on. mu is held.
+// heard notes that the client has sent something: its radio is on (XEP-0286 §4.2). mu is held.
 func (s *Session) heard() {
 	if s.idle && len(s.queue) > 0 {
 		s.release()
