@@ -130,9 +130,11 @@ func TestClear(t *testing.T) {
 	each(t, func(t *testing.T, d *db.DB) {
 		s := New(d)
 		juliet := person(t, d, 1, "juliet")
+		var many []jid.JID
 		for i := range db.BatchRows + 1 {
-			write(t, d, func(tx *db.Tx) error { return s.Add(tx, juliet, jid.MustParse("p"+strconv.Itoa(i)+"@kith.example")) })
+			many = append(many, jid.MustParse("p"+strconv.Itoa(i)+"@kith.example"))
 		}
+		write(t, d, func(tx *db.Tx) error { return s.Add(tx, juliet, many...) })
 		for _, want := range []int{db.BatchRows, 1, 0} {
 			write(t, d, func(tx *db.Tx) error {
 				n, err := s.Clear(tx, 1)

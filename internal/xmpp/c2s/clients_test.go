@@ -99,7 +99,23 @@ func TestClients(t *testing.T) {
 		if list := w.known(desk); len(list) != 1 || list[0].Attr("id") == ref {
 			t.Errorf("after that there are %v", list)
 		}
-		if len(w.SignedOut) != 1 || w.SignedOut[0].Owner.ID != id || w.SignedOut[0].Key != account.KeyOf(web, "") {
+		// Nor does it slip in where its log-in had begun: for a minute its sessions end as they begin.
+		for _, late := range []bool{false, true} {
+			w.change(func(tx *db.Tx) (err error) {
+				code, err = w.Accounts.NewCode(tx, id)
+				return err
+			})
+			r := withToken(code)
+			r.Client = web
+			c, _ := w.login2(r)
+			if late { // it signs itself out, and hears that it has
+				c.MustSend(t, `<iq type="set" id="own"><revoke xmlns="urn:xmpp:cam:0" id="`+ref+`"/></iq>`)
+				c.MustExpect(t, `<iq type="result" id="own"/>`)
+			}
+			w.ends(c, "not-authorized")
+			time.Sleep(2 * time.Minute)
+		}
+		if len(w.SignedOut) != 2 || w.SignedOut[0].Owner.ID != id || w.SignedOut[0].Key != account.KeyOf(web, "") {
 			t.Errorf("others hear of %+v", w.SignedOut)
 		}
 	})
