@@ -89,7 +89,7 @@ func (s *Service) removeDue(ctx context.Context) error {
 		{"gone_at = 0 AND created_at <= $2", old, "upload_created"},
 		{"gone_at = 0 AND expires_at > 0 AND expires_at <= $2", now.UnixMicro(), "upload_expires"},
 		// Who was at it when the slot ended may still be.
-		{"gone_at = 0 AND done_at = 0 AND created_at <= $2", before(Lifetime + longest(s.MaxSize)), "upload_open"},
+		{"gone_at = 0 AND done_at = 0 AND created_at <= $2", before(lifetime + longest(s.MaxSize)), "upload_open"},
 	} {
 		if which.due == 0 {
 			continue
@@ -177,7 +177,7 @@ func (s *Service) removeOrphans(ctx context.Context) error {
 			return err
 		}
 		f, err := s.file(ctx, id)
-		if !errors.Is(err, ErrUnknown) && (err != nil || !f.gone) {
+		if !errors.Is(err, errUnknown) && (err != nil || !f.gone) {
 			return err
 		}
 		s.count.Removed.Inc()

@@ -118,9 +118,9 @@ func (s *Service) put(w http.ResponseWriter, r *http.Request, id blob.ID, name s
 		w.WriteHeader(http.StatusCreated)
 	case errors.Is(err, errBusy):
 		say(w, http.StatusConflict)
-	case errors.Is(err, ErrUnknown):
+	case errors.Is(err, errUnknown):
 		say(w, http.StatusNotFound)
-	case errors.Is(err, ErrGone):
+	case errors.Is(err, errGone):
 		say(w, http.StatusGone)
 	case errors.Is(err, blob.ErrFull):
 		s.Log.ErrorContext(r.Context(), "there is no room for a file", "err", err)
@@ -136,9 +136,9 @@ func (s *Service) put(w http.ResponseWriter, r *http.Request, id blob.ID, name s
 }
 
 // mayPut returns the status with which a request is refused before anything of the file is read; 0: it is not.
-func (s *Service) mayPut(r *http.Request, f File, name string, err error) int {
+func (s *Service) mayPut(r *http.Request, f file, name string, err error) int {
 	switch {
-	case errors.Is(err, ErrUnknown) || err == nil && f.Name != name:
+	case errors.Is(err, errUnknown) || err == nil && f.Name != name:
 		return http.StatusNotFound
 	case err != nil:
 		s.Log.ErrorContext(r.Context(), "look for a slot", "err", err)
@@ -209,7 +209,7 @@ func (s *Service) get(w http.ResponseWriter, r *http.Request, id blob.ID, name s
 	}
 	f, err := s.file(r.Context(), id)
 	switch {
-	case errors.Is(err, ErrUnknown), err == nil && (f.Name != name || !f.done && !f.gone):
+	case errors.Is(err, errUnknown), err == nil && (f.Name != name || !f.done && !f.gone):
 		say(w, http.StatusNotFound)
 		return
 	case err != nil:
@@ -238,7 +238,7 @@ func (s *Service) get(w http.ResponseWriter, r *http.Request, id blob.ID, name s
 }
 
 // caching says how long others may keep a file: it never changes, but it may have to be gone.
-func (s *Service) caching(f File) string {
+func (s *Service) caching(f file) string {
 	seconds := int64(365 * day / time.Second)
 	if !f.Until.IsZero() {
 		seconds = min(seconds, max(int64(f.Until.Sub(s.Now())/time.Second), 0))

@@ -31,8 +31,8 @@ import (
 	"github.com/kith-im/kith/internal/metrics"
 )
 
-// Lifetime is how long a slot waits for its file to be brought.
-const Lifetime = 10 * time.Minute
+// lifetime is how long a slot waits for its file to be brought.
+const lifetime = 10 * time.Minute
 
 const (
 	day        = 24 * time.Hour
@@ -53,10 +53,10 @@ var (
 	ErrType = errors.New("upload: not a media type")
 	// ErrFull says that somebody keeps as much as anybody may.
 	ErrFull = errors.New("upload: no room left")
-	// ErrUnknown says that there is no such file, or nobody has brought it yet.
-	ErrUnknown = errors.New("upload: unknown")
-	// ErrGone says that a file was removed.
-	ErrGone = errors.New("upload: gone")
+	// errUnknown says that there is no such file, or nobody has brought it yet.
+	errUnknown = errors.New("upload: unknown")
+	// errGone says that a file was removed.
+	errGone = errors.New("upload: gone")
 )
 
 // A QuotaError says that somebody has asked for as much as anybody may within a day.
@@ -139,7 +139,7 @@ type Slot struct {
 	Authorization string // a header that has to come with the file
 }
 
-// Slot gives the account of that id a slot, good for Lifetime. Its errors are ErrName, ErrSize, ErrType, ErrTooLarge,
+// Slot gives the account of that id a slot, good for lifetime. Its errors are ErrName, ErrSize, ErrType, ErrTooLarge,
 // ErrFull and *QuotaError.
 func (s *Service) Slot(ctx context.Context, owner int64, q Request) (Slot, error) {
 	slot, err := s.slot(ctx, owner, q)
@@ -187,13 +187,13 @@ func (s *Service) slot(ctx context.Context, owner int64, q Request) (Slot, error
 		return Slot{}, fmt.Errorf("give a slot: %w", err)
 	}
 	at := s.URL + string(id) + "/" + escape(q.Name)
-	return Slot{Put: at, Get: at, Authorization: "Bearer " + s.sign(id, now.Add(Lifetime))}, nil
+	return Slot{Put: at, Get: at, Authorization: "Bearer " + s.sign(id, now.Add(lifetime))}, nil
 }
 
 // room reports, with an error, where there is no room for a file of that size. Slots that nobody used hold it no longer
 // than they are good.
 func (s *Service) room(tx *db.Tx, owner, size int64, now time.Time) error {
-	unused := now.Add(-Lifetime).UnixMicro()
+	unused := now.Add(-lifetime).UnixMicro()
 	var files, kept int64
 	const inAll = `
 		SELECT COUNT(*), COALESCE(SUM(size), 0) FROM upload
@@ -243,8 +243,8 @@ func validName(s string) bool {
 	return true
 }
 
-// A File is what is known of one.
-type File struct {
+// A file is what is known of one.
+type file struct {
 	ID    blob.ID
 	Name  string
 	Type  string    // as its owner said; "" where nothing was said
@@ -254,19 +254,19 @@ type File struct {
 	done, gone bool
 }
 
-// file looks a file up, or returns ErrUnknown. It may not be there yet, or not any more.
-func (s *Service) file(ctx context.Context, id blob.ID) (File, error) {
-	f := File{ID: id}
+// file looks a file up, or returns errUnknown. It may not be there yet, or not any more.
+func (s *Service) file(ctx context.Context, id blob.ID) (file, error) {
+	f := file{ID: id}
 	var created, expires, done, gone int64
 	err := s.db.Read(ctx, func(tx *db.ReadTx) error {
 		const q = "SELECT name, type, size, created_at, expires_at, done_at, gone_at FROM upload WHERE id = $1"
 		return tx.QueryRow(q, string(id)).Scan(&f.Name, &f.Type, &f.Size, &created, &expires, &done, &gone)
 	})
 	if errors.Is(err, db.ErrNoRows) {
-		return File{}, ErrUnknown
+		return file{}, errUnknown
 	}
 	if err != nil {
-		return File{}, fmt.Errorf("look for a file: %w", err)
+		return file{}, fmt.Errorf("look for a file: %w", err)
 	}
 	f.done, f.gone = done > 0, gone > 0
 	now := s.Now()
@@ -281,7 +281,7 @@ func (s *Service) file(ctx context.Context, id blob.ID) (File, error) {
 var errBusy = errors.New("upload: there already")
 
 // receive keeps what r has as the content of f.
-func (s *Service) receive(ctx context.Context, f File, r io.Reader) error {
+func (s *Service) receive(ctx context.Context, f file, r io.Reader) error {
 	s.mu.Lock()
 	busy := s.busy[f.ID]
 	s.busy[f.ID] = true
@@ -298,7 +298,7 @@ func (s *Service) receive(ctx context.Context, f File, r io.Reader) error {
 	case err != nil:
 		return err
 	case f.gone:
-		return ErrGone
+		return errGone
 	case f.done:
 		return errBusy
 	}
@@ -327,7 +327,7 @@ func (s *Service) receive(ctx context.Context, f File, r io.Reader) error {
 		return fmt.Errorf("note a file: %w", err) // its content goes with the slot
 	}
 	if !there { // its owner is gone meanwhile
-		return errors.Join(ErrUnknown, s.blobs.Delete(f.ID))
+		return errors.Join(errUnknown, s.blobs.Delete(f.ID))
 	}
 	s.count.Files.Inc()
 	s.count.Bytes.Add(int(min(f.Size, math.MaxInt)))

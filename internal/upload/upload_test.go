@@ -213,7 +213,7 @@ func TestQuotas(t *testing.T) {
 		t.Errorf("got %v, %+v", err, quota)
 	}
 	w.slot(juliet, Request{Name: "d", Size: 1000}) // everybody has their own
-	w.later(Lifetime)
+	w.later(lifetime)
 	w.bring(romeo, "e", "", strings.Repeat("x", 1000)) // in place of what was not used
 
 	// When it says, there is room again, and not before.
@@ -280,7 +280,7 @@ func TestPut(t *testing.T) {
 			_, rest, _ := strings.Cut(s.Authorization, ".")
 			s.Authorization = "Bearer " + strconv.FormatInt(w.now().Add(time.Hour).Unix(), 10) + "." + rest
 		}, text, nil, 403},
-		{"too late", func(w *world, s *Slot) { w.later(Lifetime) }, text, nil, 403},
+		{"too late", func(w *world, s *Slot) { w.later(lifetime) }, text, nil, 403},
 		{"another name", func(w *world, s *Slot) { s.Put = strings.Replace(s.Put, "x.txt", "y.txt", 1) }, text, nil, 404},
 		{"no slot", func(w *world, s *Slot) { s.Put = base + "x" }, text, nil, 404},
 		{"a slot of nobody", func(w *world, s *Slot) {
@@ -759,7 +759,7 @@ func FuzzRange(f *testing.F) {
 func FuzzToken(f *testing.F) {
 	w := newWorld(f)
 	id := blob.NewID()
-	right := w.sign(id, w.now().Add(Lifetime))
+	right := w.sign(id, w.now().Add(lifetime))
 	f.Add(right)
 	f.Add("")
 	f.Add(".")

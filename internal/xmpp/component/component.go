@@ -25,16 +25,13 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
-// MinSecret is how long a secret is at least, in bytes: nobody tries them all.
-const MinSecret = 16
-
 // maxConns is how many connections there may be at once besides those of the components: more than restarts need.
 const maxConns = 50
 
 // A Component is one that may connect.
 type Component struct {
 	Domain jid.JID // other than the server's
-	Secret string  // MinSecret bytes or more
+	Secret string  // so long that nobody tries them all
 }
 
 // Options are the parts that a Server is made of.
