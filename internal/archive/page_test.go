@@ -17,6 +17,7 @@ import (
 	"github.com/kith-im/kith/internal/archive"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/stanza"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
@@ -354,4 +355,15 @@ func long(tb testing.TB, size int) (*db.DB, *archive.Archive, []archive.ID) {
 		}
 	}
 	return d, a, ids
+}
+
+// BenchmarkRetracted looks for a message that nobody sent, among 20,000.
+func BenchmarkRetracted(b *testing.B) {
+	_, a, _ := long(b, 20000)
+	st := stanza.New(stanza.Message, "chat", "r", juliets, romeos, `<retract xmlns="urn:xmpp:message-retract:1" id="nobody's"/>`)
+	for b.Loop() {
+		if r, err := a.Retracted(context.Background(), romeo, juliets, false, st); r == nil || err != nil {
+			b.Fatal(r, err)
+		}
+	}
 }

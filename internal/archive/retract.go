@@ -5,7 +5,6 @@ package archive
 import (
 	"context"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/xmpp/jid"
@@ -18,7 +17,7 @@ const nsRetract = "urn:xmpp:message-retract:1"
 
 // retractable is how many of the newest entries with a peer are looked through for the one that is retracted, since
 // whoever sends us retractions decides how often that is done.
-const retractable = 5000
+const retractable = 2000
 
 // A Retraction takes a message back (XEP-0424 v0.4.2). It is looked up (Retracted) before the act that records it, so that
 // no writer waits for that, and done in that act (Retract).
@@ -75,11 +74,11 @@ func (a *Archive) Retract(tx *db.Tx, r *Retraction, id ID) error {
 	return nil
 }
 
-// originals looks for entries with a peer that begin in one of two ways.
+// originals looks for entries with a peer that begin in one of two ways: texts are compared byte by byte.
 const originals = `
 	SELECT id, raw FROM (
 		SELECT id, sent, raw FROM archive WHERE owner = $1 AND peer = $2 AND id > $3 ORDER BY id DESC LIMIT $4
-	) x WHERE sent = $5 AND (substr(raw, 1, $6) = $7 OR substr(raw, 1, $8) = $9) ORDER BY id DESC LIMIT 1` // archive_owner
+	) x WHERE sent = $5 AND (raw > $6 AND raw < $7 OR raw > $8 AND raw < $9) ORDER BY id DESC LIMIT 1` // archive_owner
 
 // original returns the newest entry after the id after that r takes back, and its stanza; 0 where there is none.
 func (r *Retraction) original(tx db.Querier, after ID) (ID, *stanza.Stanza, error) {
@@ -91,7 +90,7 @@ func (r *Retraction) original(tx db.Querier, after ID) (ID, *stanza.Stanza, erro
 	args := []any{r.owner, peer, int64(after), retractable, r.sent}
 	for _, typ := range []string{"chat", ""} {
 		head := beginning(typ, r.target)
-		args = append(args, utf8.RuneCountInString(head), head)
+		args = append(args, head+" ", head+"!") // which follows the blank
 	}
 	var id ID
 	var raw string
@@ -105,10 +104,10 @@ func (r *Retraction) original(tx db.Querier, after ID) (ID, *stanza.Stanza, erro
 	return id, st, nil
 }
 
-// beginning is how the text of a kept message begins that has this type and id.
+// beginning is how the text of a kept message begins that has this type and id; a blank follows.
 func beginning(typ, id string) string {
 	empty := stanza.New(stanza.Message, typ, id, jid.JID{}, jid.JID{}).Raw()
-	return string(empty[:len(empty)-len("/>")]) + " "
+	return string(empty[:len(empty)-len("/>")])
 }
 
 // by reports whether r may take the message back: it has the same author, and is a message with something in it. In a
