@@ -168,12 +168,19 @@ func TestLongArchive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		left := 3 // rounds of what else there is
+		clear := func(*db.Tx, int64) (int, error) {
+			n := left
+			left = max(0, left-1)
+			return n, nil
+		}
 		act := New(Options{
 			DB:       d,
 			Accounts: account.New(d, account.Options{Domain: "kith.example", Keys: keys, Iterations: 8}),
 			Invites:  invite.New(d, invite.Options{Keys: keys}),
 			Contacts: contact.New(d, contact.Options{}),
 			Archive:  archive.New(d, time.Now),
+			Clear:    []func(*db.Tx, int64) (int, error){clear},
 			Domain:   "kith.example",
 		})
 		write := func(f func(tx *db.Tx) error) {
@@ -281,6 +288,9 @@ func TestLongArchive(t *testing.T) {
 		})
 		if !errors.Is(err, account.ErrTaken) {
 			t.Errorf("the name: got %v, want %v", err, account.ErrTaken)
+		}
+		if left != 0 {
+			t.Errorf("%d rounds are left", left)
 		}
 	}, account.Schema(), invite.Schema(), contact.Schema(), archive.Schema())
 }
