@@ -112,7 +112,7 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	if err = s.openFiles(c, upload.Options{Log: log.With("pkg", "upload")}); err != nil {
 		return nil, err
 	}
-	s.upkeep = upkeep(c.Archive.Days, s.seen, log)
+	s.upkeep = upkeep(c.Archive.Days, s.seen, s.push, log)
 	s.signup = &signup.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
 	s.removal = removal.New(removal.Options{
 		DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Archive: s.archive, Domain: c.Domain,

@@ -163,6 +163,11 @@ func (s *Service) Live(owner int64, client string) bool {
 	})
 }
 
+// Wakes reports whether any client of an account can be woken.
+func (s *Service) Wakes(owner int64) bool {
+	return slices.ContainsFunc(s.Of(owner), func(r Registration) bool { return r.Failures < liveFailures })
+}
+
 // Registered calls give with the number of registrations of each kind.
 func (s *Service) Registered(give func(n float64, kind string)) {
 	count := map[Kind]int{App: 0, Web: 0}

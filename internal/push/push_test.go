@@ -278,13 +278,13 @@ func TestHealth(t *testing.T) {
 		}
 		return r
 	}
-	if !w.Live(juliet, "a") || w.Live(juliet, "b") || w.Live(juliet+1, "a") {
+	if !w.Live(juliet, "a") || w.Live(juliet, "b") || w.Live(juliet+1, "a") || !w.Wakes(juliet) || w.Wakes(juliet+1) {
 		t.Error("who can be woken is wrong")
 	}
 	for range 40 {
 		w.failed(r, &Failure{Reason: "unreachable", Later: true}) // a service that is away is no reason
 	}
-	if got := get(); got.Failures != 40 || got.Error != "unreachable" || got.Failed.IsZero() || !got.Sent.IsZero() || w.Live(juliet, "a") {
+	if got := get(); got.Failures != 40 || got.Error != "unreachable" || got.Failed.IsZero() || !got.Sent.IsZero() || w.Live(juliet, "a") || w.Wakes(juliet) {
 		t.Errorf("after failures: %+v", got)
 	}
 	w.sent(r)
