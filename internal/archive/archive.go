@@ -19,12 +19,13 @@
 // What an owner does not want to have archived, but no device could take, is passing: it waits like the others, nobody
 // finds it, and it is removed when a device has taken it.
 //
-// Find reads pages of an archive, by peer, time, id and text (page.go). Entries are counted as they come, so the number of
+// Find reads pages of an archive, by peer, time, id and text (find.go). Entries are counted as they come, so the number of
 // those that match, and the place of a page among them, are differences. An act that fails may leave a gap in the
 // numbers; then they are a little too high.
 //
-// Where one owner's entries have to be looked through, by peer or by the words of their texts (text.go), recording costs
-// nothing for that: they are put into an index when the owner asks (index.go), and what came since is looked through.
+// Where an owner's entries have to be looked through, by peer or by the words of their texts (list.go, text.go),
+// recording costs nothing for that: they are put into an index when the owner asks (index.go), and what came since is
+// looked through.
 //
 // Run removes what is older than the server keeps (expire.go): the oldest first, without holes (XEP-0313 §3.2). A message
 // that its author retracts leaves a tombstone (retract.go).
@@ -96,7 +97,8 @@ type count struct{ id, n int64 }
 
 // New returns the archive in d. Entries are dated by now.
 func New(d *db.DB, now func() time.Time) *Archive {
-	return &Archive{db: d, now: now, cached: cached, last: map[int64]count{}, peers: map[peer]int64{}, wanted: make(chan wanted, 64)}
+	return &Archive{db: d, now: now, cached: cached, last: map[int64]count{}, peers: map[peer]int64{},
+		wanted: make(chan wanted, 64)}
 }
 
 // NextID gives an id to a message of owner that Append will record in the same act: it stands in the stanza itself
