@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/kith-im/kith/internal/account"
+	"github.com/kith-im/kith/internal/capability"
 	"github.com/kith-im/kith/internal/config"
 	"github.com/kith-im/kith/internal/xmpp/sasl"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
@@ -197,6 +198,18 @@ for an hour.</body></message>`)
 			<field var="serverinfo-pubsub-node"><value>xmpp:kith.example?;node=serverinfo</value></field>
 		</x></query></iq>`)
 	must(t, err)
+	// The hash in the stream features is that of the answer, with the form (XEP-0115 §5.1).
+	c115, ok := r.Features.Child("http://jabber.org/protocol/caps", "c")
+	if !ok {
+		t.Fatal("the stream features tell no hash")
+	}
+	r.MustSend(t, `<iq type="get" id="h" to="kith.example"><query xmlns="http://jabber.org/protocol/disco#info" node="`+c115.Attr("node")+"#"+c115.Attr("ver")+`"/></iq>`)
+	n, err = r.Await(t.Context(), `<iq type="result" id="h"/>`)
+	must(t, err)
+	query, _ := n.Child("http://jabber.org/protocol/disco#info", "query")
+	if _, valid := capability.Read(capability.Key{Hash: c115.Attr("hash"), Ver: c115.Attr("ver")}, query); !valid {
+		t.Errorf("the hash %s is not that of %s", c115.Attr("ver"), query.Raw())
+	}
 	r.MustSend(t, `<iq type="get" id="n" to="kith.example"><query xmlns="http://jabber.org/protocol/disco#info" node="serverinfo"/></iq>`)
 	r.MustExpect(t, `<iq type="result" id="n"><query xmlns="http://jabber.org/protocol/disco#info" node="serverinfo"><identity category="pubsub" type="leaf"/></query></iq>`)
 	r.MustSend(t, `<iq type="get" id="p" to="kith.example"><pubsub xmlns="http://jabber.org/protocol/pubsub"><items node="serverinfo"/></pubsub></iq>`)

@@ -25,7 +25,7 @@ import (
 
 const (
 	ns = "urn:xmpp:cam:0"
-	// nsMore is of what we tell beyond the document.
+	// nsMore is of what we tell beyond the document: from which network a client came last, and which one it is that asks.
 	nsMore = "https://kith.im/protocol/clients"
 )
 

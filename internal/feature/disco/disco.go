@@ -244,11 +244,16 @@ func (d *disco) hash() string {
 	for _, f := range d.features(router.Server) {
 		s.WriteString(f + "<")
 	}
-	for _, f := range d.forms { // by their types, the fields by their names, the values by themselves
+	// The forms by their types, the fields by their names, the values by themselves.
+	for _, f := range slices.SortedFunc(slices.Values(d.forms), func(a, b form.Extension) int { return strings.Compare(a.Type, b.Type) }) {
 		s.WriteString(f.Type + "<")
 		for _, x := range slices.SortedFunc(slices.Values(f.Fields), func(a, b form.Field) int { return strings.Compare(a.Var, b.Var) }) {
+			values := x.Values
+			if values == nil {
+				values = []string{x.Value}
+			}
 			s.WriteString(x.Var + "<")
-			for _, v := range slices.Sorted(slices.Values(x.Values)) {
+			for _, v := range slices.Sorted(slices.Values(values)) {
 				s.WriteString(v + "<")
 			}
 		}

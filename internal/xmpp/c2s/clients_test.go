@@ -3,6 +3,7 @@
 package c2s
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -68,10 +69,12 @@ func TestClients(t *testing.T) {
 		ref := other.Attr("id")
 		match(t, other, `<client xmlns="urn:xmpp:cam:0" connected="true" type="session">
 			<first-seen>`+seen+`</first-seen><last-seen>`+seen+`</last-seen>
-			<auth><fast/><password>(none)</password></auth><permission status="normal"/><user-agent/></client>`)
+			<auth><fast/><password>(none)</password></auth><permission status="normal"/><user-agent/>
+			<network xmlns="https://kith.im/protocol/clients">127.0.0.0/24</network><here xmlns="https://kith.im/protocol/clients">(none)</here></client>`)
 		match(t, own, `<client xmlns="urn:xmpp:cam:0" connected="true" type="session">
 			<first-seen>`+began+`</first-seen><last-seen>`+began+`</last-seen>
-			<auth><password/><fast>(none)</fast></auth><permission status="unrestricted"/></client>`)
+			<auth><password/><fast>(none)</fast></auth><permission status="unrestricted"/>
+			<here xmlns="https://kith.im/protocol/clients"/></client>`)
 		if ref == "" || ref == own.Attr("id") || ref == web {
 			t.Errorf("the clients are called %q and %q", ref, own.Attr("id"))
 		}
@@ -107,13 +110,20 @@ func TestClients(t *testing.T) {
 			})
 			r := withToken(code)
 			r.Client = web
-			c, _ := w.login2(r)
-			if late { // it signs itself out, and hears that it has
-				c.MustSend(t, `<iq type="set" id="own"><revoke xmlns="urn:xmpp:cam:0" id="`+ref+`"/></iq>`)
-				c.MustExpect(t, `<iq type="result" id="own"/>`)
+			if !late { // before it hears of success, or just after
+				c := w.client()
+				if _, err := c.LoginSASL2(t.Context(), r); err == nil {
+					w.ends(c, "not-authorized")
+				} else if !strings.Contains(err.Error(), "signed out") {
+					t.Error(err)
+				}
+				time.Sleep(2 * time.Minute)
+				continue
 			}
+			c, _ := w.login2(r) // it signs itself out, and hears that it has
+			c.MustSend(t, `<iq type="set" id="own"><revoke xmlns="urn:xmpp:cam:0" id="`+ref+`"/></iq>`)
+			c.MustExpect(t, `<iq type="result" id="own"/>`)
 			w.ends(c, "not-authorized")
-			time.Sleep(2 * time.Minute)
 		}
 		if len(w.SignedOut) != 2 || w.SignedOut[0].Owner.ID != id || w.SignedOut[0].Key != account.KeyOf(web, "") {
 			t.Errorf("others hear of %+v", w.SignedOut)
