@@ -36,7 +36,10 @@ export function browserEnv(info: ServerInfo): Env {
       return () => woken.delete(f);
     },
     reload: () => location.reload(),
-    onLeave: (f) => addEventListener('pagehide', f),
+    onLeave(f) {
+      addEventListener('pagehide', f);
+      document.addEventListener('freeze', f); // the page may be thrown away without another word
+    },
     notifications,
     push,
     upload,

@@ -18,6 +18,7 @@ import * as invitation from '../xmpp/invite';
 import { address as readAddress, bare, domain, local } from '../xmpp/jid';
 import * as presence from '../xmpp/presence';
 import { EXTENDED } from '../xmpp/mam';
+import { ASSIST } from '../xmpp/mds';
 import { eventOf } from '../xmpp/pep';
 import { newPassword } from '../xmpp/register';
 import * as roster from '../xmpp/roster';
@@ -34,6 +35,7 @@ import type { Change, Commands, Live, Look } from './tabs';
 import { type CatchUp, CommandError, type Connection, type Reason } from './view';
 
 const CROWDED = 60_000; // ms to wait after another device took our place: not to fight for it
+const SOON = 8_000; // ms that a command waits for a connection that is being made
 const STEADY = 10_000; // ms a connection lasts that counts as a good one
 const RECENT = 30 * 60_000; // ms since they wrote, for which they are told that we type
 const PAUSE = 15_000; // ms without a keystroke that end the typing
@@ -60,6 +62,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
   private readonly sync: Sync;
   private readonly reading: Reading;
   private readonly looks = new Map<string, Look>();
+  private readonly comers = new Set<(stream: Stream | undefined) => void>(); // wait for a stream
   private stream: Stream | undefined; // while it is connected
   private session: Stream | undefined; // it may be asleep
   private greeted = false; // the session knows that we are there
@@ -101,20 +104,25 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
     this.outbox = new Outbox(store, (a) => this.people.isFriend(a), changed, (chat) => this.wrote(chat), upload);
     this.ingest = new Ingest(store, this.outbox, this.people, {
       now: () => env.now(),
-      seen: (chat) => [...this.looks.values()].some((l) => l.visible && l.chat === chat),
+      seen: (chat) => this.looksAt(chat),
       changed,
       arrived: (chat, body, file) => void this.note(chat, body, file),
       session: () => this.session && { id: this.session.id, h: this.session.next, ...this.people.news() },
       read: () => this.reading.read(),
+      assists: () => this.features?.has(ASSIST) === true,
     });
     this.sync = new Sync(store, {
       now: () => env.now(),
-      changed,
+      changed: (change) => {
+        changed(change);
+        if (change.read) this.reading.read();
+      },
       progress: (catchUp) => {
         this.catchUp = catchUp;
         this.report();
       },
       isFriend: (a) => this.people.isFriend(a),
+      seen: (chat) => this.looksAt(chat),
       arrived: (chat, body, file) => void this.note(chat, body, file),
     });
     this.reading = new Reading(store, (change) => {
@@ -180,7 +188,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
     this.reading.lost();
     await this.catching?.catch(() => {});
     await this.outbox.lost();
-    await this.store.putSession(undefined);
+    await this.store.putSession(undefined).catch(() => {}); // then it is tried, and refused
   }
 
   private saved(): SessionRecord | undefined {
@@ -198,6 +206,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
   stop(): void {
     this.stopped = true;
     this.rooms.stop();
+    this.come(undefined);
     this.reading.lost();
     this.sync.lost();
     this.store.putSession(undefined).catch(() => {}); // the database may be gone
@@ -217,6 +226,10 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
     if (!this.csi || !this.stream || this.seen === this.active) return;
     this.active = this.seen;
     this.stream.tell(clientState(this.active));
+  }
+
+  private looksAt(chat: string): boolean {
+    return [...this.looks.values()].some((l) => l.visible && l.chat === chat);
   }
 
   private get seen(): boolean {
@@ -394,7 +407,28 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
 
   private set(connection: Connection): void {
     this.connection = connection;
+    if (connection !== 'connecting') this.come(this.stream);
     this.report();
+  }
+
+  /** Ends the waiting for a stream. */
+  private come(stream: Stream | undefined): void {
+    for (const done of this.comers) done(stream);
+    this.comers.clear();
+  }
+
+  /** The stream that is about to be there: who has just opened the app need not be told that there is no connection. */
+  private async soon(): Promise<Stream | undefined> {
+    if (this.stopped || this.connection !== 'connecting') return undefined;
+    return new Promise((done) => {
+      const timer = setTimeout(() => finish(undefined), SOON);
+      const finish = (stream: Stream | undefined): void => {
+        clearTimeout(timer);
+        this.comers.delete(finish);
+        done(stream);
+      };
+      this.comers.add(finish);
+    });
   }
 
   private async note(chat: string, body: string, file: boolean): Promise<void> {
@@ -514,7 +548,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
   }
 
   private async query<T>(special: Readonly<Record<string, Reason>>, run: (stream: Stream) => Promise<T>): Promise<T> {
-    const stream = this.stream;
+    const stream = this.stream ?? (await this.soon());
     if (!stream) throw new CommandError('offline');
     try {
       return await run(stream);

@@ -98,10 +98,10 @@ describe('logging in', () => {
 describe('the list', () => {
   test('shows what there is and counts it in the title', async () => {
     const s = await open(world(still));
-    expect(s.all('.row').length).toBe(7);
+    expect(s.all('.row').length).toBe(8);
     expect(s.find('.row', 'Ann Okafor').textContent).toContain('2 unread messages');
     expect(s.find('.row', 'Ben').textContent).toContain('is typing');
-    expect(document.title).toBe('(3) Kith');
+    expect(document.title).toBe('(4) Kith');
   });
 
   test('finds by name', async () => {
@@ -189,7 +189,7 @@ describe('a chat', () => {
     expect(app.calls.slice(0, 2)).toEqual(['timeline ann@example.org', 'look ann@example.org']);
     await s.click('.pane-list a', 'Settings');
     expect(app.calls.slice(-2).sort()).toEqual(['close ann@example.org', 'look ']);
-    expect(document.title).toBe('(1) Settings · Kith');
+    expect(document.title).toBe('(2) Settings · Kith');
   });
 
   test('a draft stays', async () => {

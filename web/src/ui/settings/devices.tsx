@@ -20,6 +20,7 @@ export function Devices() {
   const [wrong, setWrong] = useState('');
   const [attempt, setAttempt] = useState(0);
   const [open, setOpen] = useState<Open>();
+  const [gone, setGone] = useState<ReadonlySet<string>>(new Set()); // signed out, though their sessions may end a moment later
   const online = app.connection.value === 'online';
   useEffect(() => {
     let gone = false;
@@ -34,7 +35,7 @@ export function Devices() {
     return () => void (gone = true);
   }, [attempt, online]);
   const here = devices?.filter((d) => d.here) ?? [];
-  const others = devices?.filter((d) => !d.here) ?? [];
+  const others = devices?.filter((d) => !d.here && !gone.has(d.id)) ?? [];
   const again = (): void => setAttempt((n) => n + 1);
 
   return (
@@ -82,8 +83,9 @@ export function Devices() {
         <Out
           devices={open.devices}
           onPassword={() => setOpen({ kind: 'password' })}
-          onClose={() => {
+          onClose={(done) => {
             setOpen(undefined);
+            if (done) setGone(new Set([...gone, ...open.devices.map((d) => d.id)]));
             again();
           }}
         />
@@ -126,7 +128,7 @@ function One({ device, onOut }: { device: DeviceInfo; onOut?: () => void }) {
   );
 }
 
-function Out({ devices, onPassword, onClose }: { devices: readonly DeviceInfo[]; onPassword: () => void; onClose: () => void }) {
+function Out({ devices, onPassword, onClose }: { devices: readonly DeviceInfo[]; onPassword: () => void; onClose: (done: boolean) => void }) {
   const app = useApp();
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState('');
@@ -139,7 +141,7 @@ function Out({ devices, onPassword, onClose }: { devices: readonly DeviceInfo[];
     try {
       await app.signOut(devices.map((d) => d.id));
       announce(t('devices.done'));
-      onClose();
+      onClose(true);
     } catch (error) {
       setBusy(false);
       setPassword(error instanceof CommandError && error.reason === 'password-needed');
@@ -148,11 +150,11 @@ function Out({ devices, onPassword, onClose }: { devices: readonly DeviceInfo[];
     }
   };
   return (
-    <Dialog title={one ? t('devices.out.title', { name: nameOf(first) }) : t('devices.all.title')} onClose={onClose}>
+    <Dialog title={one ? t('devices.out.title', { name: nameOf(first) }) : t('devices.all.title')} onClose={() => onClose(false)}>
       {wrong === '' && <p>{password ? t('error.password-needed') : t(one ? 'devices.out.text' : 'devices.all.text')}</p>}
       {wrong !== '' && <p class="wrong">{wrong}</p>}
       <div class="actions">
-        <button type="button" class="button plain" onClick={onClose}>
+        <button type="button" class="button plain" onClick={() => onClose(false)}>
           {t('common.cancel')}
         </button>
         {password ? (

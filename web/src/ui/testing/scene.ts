@@ -34,6 +34,10 @@ export function world(options: FakeOptions = {}): FakeApp {
   said('', 3 * HOUR + 50, { unreadable: 'encrypted' });
   wrote('They are wonderful. Could I print the one with the boat for my mother? She would love it, and it is her birthday next week.', 3 * HOUR + 20);
   wrote('Only if you don’t mind.', 3 * HOUR + 19, { state: 'acked' });
+  const shared = { url: '', name: '', type: '', size: 0, width: 0, height: 0 };
+  const here = location.origin;
+  said('', 3 * HOUR + 55, { file: { ...shared, url: `${here}/icon-512.png`, name: 'lake.png', type: 'image/png', size: 24_310, width: 1600, height: 1000, kind: 'picture' } });
+  wrote('', 3 * HOUR + 18, { file: { ...shared, url: `${here}/files/route.pdf`, name: 'Route from the station to the lake.pdf', type: 'application/pdf', size: 1_432_000, kind: 'file' } });
   app.put(ann, 'Of course!', { ago: 12 });
   app.put(ann, 'Are you coming on Friday?', { ago: 11 });
 
@@ -47,10 +51,6 @@ export function world(options: FakeOptions = {}): FakeApp {
   app.put('stranger@example.com', 'Hello, are you the Robin who repairs bicycles?', { ago: 5 * HOUR });
   app.type('ben@example.net', true);
 
-  const shared = { url: '', name: '', type: '', size: 0, width: 0, height: 0 };
-  const here = location.origin;
-  said('', 3 * HOUR + 55, { file: { ...shared, url: `${here}/icon-512.png`, name: 'lake.png', type: 'image/png', size: 24_310, width: 1600, height: 1000, kind: 'picture' } });
-  wrote('', 3 * HOUR + 18, { file: { ...shared, url: `${here}/files/route.pdf`, name: 'Route from the station to the lake.pdf', type: 'application/pdf', size: 1_432_000, kind: 'file' } });
   app.put('stranger@example.com', '', {
     ago: 4 * HOUR, file: { ...shared, url: 'https://files.example.com/x/bike.jpg', name: 'bike.jpg', type: 'image/jpeg', size: 310_000, width: 900, height: 1200, kind: 'picture' },
   });
