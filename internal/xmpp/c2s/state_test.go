@@ -5,6 +5,7 @@ package c2s
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,10 +93,11 @@ func TestBindWithFeatures(t *testing.T) {
 // A session sleeps as long as somebody has patience, and is away for others after ten minutes, over restarts, too.
 func TestPatience(t *testing.T) {
 	perform(t, func(t *testing.T, w *world) {
-		patient := true
+		var patient atomic.Bool
+		patient.Store(true)
 		hook := func() {
 			w.Routers[0].OnPatience(func(_ context.Context, d *router.Device) time.Duration {
-				if patient && d.JID.Local() == "juliet" {
+				if patient.Load() && d.JID.Local() == "juliet" {
 					return 24 * time.Hour
 				}
 				return 0
@@ -142,14 +144,14 @@ func TestPatience(t *testing.T) {
 		time.Sleep(11 * time.Minute)
 		synctest.Wait()
 		romeo.MustExpect(t, `<presence from="`+full+`"><show>away</show></presence>`)
-		patient = false
+		patient.Store(false)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		romeo.MustExpect(t, `<presence from="`+full+`" type="unavailable"/>`)
 		w.refused("juliet", juliet, "1")
 
 		// And no patience is longer than it is.
-		patient = true
+		patient.Store(true)
 		juliet = w.resumable("juliet", "balcony", "")
 		w.await(romeo, `<presence from="`+full+`"/>`)
 		w.cut(juliet)
