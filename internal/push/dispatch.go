@@ -13,7 +13,7 @@ import (
 
 const (
 	workers     = 8                // that give notices to senders
-	maxPending  = 64               // notices that wait for one registration; the oldest gives way, which costs a wake-up, never a message
+	maxPending  = 64               // notices of one registration; the oldest gives way: that costs a wake-up, never a message
 	firstWait   = 10 * time.Second // before the second try
 	longestWait = time.Hour
 	lastTime    = 2 * time.Second // for what is told when the server stops

@@ -620,3 +620,27 @@ func TestWake(t *testing.T) {
 		}
 	})
 }
+
+// TestGroupChat holds that what a group chat sends to a device is told to that device alone.
+func TestGroupChat(t *testing.T) {
+	t.Parallel()
+	play(t, func(s *stage) {
+		d := s.device("tablet")
+		tablet := s.Browser("tablet")
+		tablet.Enable(d, "")
+		d.Resumable()
+		s.Settle()
+		d.Sleep()
+		s.Settle()
+		s.since = time.Now()
+		s.Receive(`<message xmlns="jabber:client" type="groupchat" from="verona@rooms.example/tybalt" to="romeo@/tablet"><subject>peace</subject></message>`)
+		s.Receive(`<message xmlns="jabber:client" type="groupchat" from="verona@rooms.example/tybalt" to="romeo@/tablet"><body>peace?</body></message>`)
+		time.Sleep(time.Minute)
+		if got, want := s.told(tablet), "message peace? @0s"; got != want {
+			t.Errorf("told %q, want %q", got, want)
+		}
+		if got := s.told(s.phone); got != "" {
+			t.Errorf("a device that is not in the room was told %q", got)
+		}
+	})
+}

@@ -136,7 +136,7 @@ func (p *Push) message(account jid.JID, st *stanza.Stanza, regs []push.Registrat
 			}
 		case n.Kind == push.CallEnd:
 			p.endCall(r, w, n)
-		case forOne(st) && !slices.ContainsFunc(devices, func(d *router.Device) bool { return d.JID == st.To && clientOf(d) == r.Client }):
+		case forOne(st) && !isFor(st, devices, r.Client):
 		case awake(devices, r.Client):
 			w.calm() // it has what was told before, too
 		case id != "" && !w.first(id):
@@ -146,6 +146,11 @@ func (p *Push) message(account jid.JID, st *stanza.Stanza, regs []push.Registrat
 			p.tell(r, w, n, 0)
 		}
 	})
+}
+
+// isFor reports whether a message is addressed to a device of that client.
+func isFor(st *stanza.Stanza, devices []*router.Device, client string) bool {
+	return slices.ContainsFunc(devices, func(d *router.Device) bool { return d.JID == st.To && clientOf(d) == client })
 }
 
 // awake reports whether a client has a device that is awake.

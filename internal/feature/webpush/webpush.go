@@ -104,7 +104,8 @@ func limits() []int { return []int{webpush.MaxPlaintext, 2800, 1200, 400} }
 func (x *room) send(ctx context.Context, r push.Registration, to webpush.Subscription, n push.Notice, d detail) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
-	m := webpush.Message{TTL: max(0, n.At.Add(n.Life()).Sub(x.Now()).Round(time.Second)), Urgency: webpush.High, Topic: x.topic(r, n)}
+	left := n.At.Add(n.Life()).Sub(x.Now()).Round(time.Second)
+	m := webpush.Message{TTL: max(0, left), Urgency: webpush.High, Topic: x.topic(r, n)}
 	if n.Kind == push.Request {
 		m.Urgency = webpush.Normal
 	}
