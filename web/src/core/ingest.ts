@@ -8,6 +8,7 @@ import { conditionOf, type Stream } from '../stream/stream';
 import { child, type Element, elements } from '../xml/element';
 import { copyIn } from '../xmpp/carbons';
 import { bare, domain } from '../xmpp/jid';
+import { displayed } from '../xmpp/mds';
 import { type Incoming, read } from '../xmpp/message';
 import { NS_CLIENT } from '../xmpp/ns';
 import { fileOf } from '../xmpp/oob';
@@ -30,7 +31,9 @@ export interface IngestHooks {
   /** How far the session is once this stanza is dealt with; it is written down with the message. */
   readonly session: () => Partial<SessionRecord> | undefined;
   /** A message was read here as it came. */
-  readonly read: (chat: string) => void;
+  readonly read: () => void;
+  /** Our server tells the other devices what was read, if that goes with a message (XEP-0490 §4.5). */
+  readonly assists: () => boolean;
 }
 
 export class Ingest {
@@ -59,18 +62,27 @@ export class Ingest {
     const record = recordOf(copy?.message ?? el, m, stream.bare, this.hooks.now());
     if (!record) return;
     if (!mine) this.people.typing(from, false);
-    await this.keep(record);
+    const wasRead = await this.keep(record);
     // XEP-0280 §10.4: the device that got it answers.
-    if (!copy && !mine && m.wantsReceipt && this.people.isFriend(from)) stream.send(receipt(m.from, m.id));
+    if (copy || mine || !m.wantsReceipt || !this.people.isFriend(from)) return;
+    if (wasRead && record.stanzaId !== undefined && this.hooks.assists()) this.receiptAndMarker(stream, from, m.id, record.stanzaId);
+    else stream.send(receipt(m.from, m.id));
   }
 
-  private async keep(m: NewMessage): Promise<void> {
+  /** XEP-0490 §5.1: to the bare address, which names the chat. */
+  private receiptAndMarker(stream: Stream, chat: string, id: string, stanzaId: string): void {
+    stream.send(receipt(chat, id, displayed(stream.bare, stanzaId)), () => void this.store.told(chat, stanzaId).catch(() => {}));
+  }
+
+  /** Returns whether it is new, and was read as it came. */
+  private async keep(m: NewMessage): Promise<boolean> {
     const seen = m.mine || this.hooks.seen(m.chat);
     const added = await this.store.addIncoming(seen ? m : { ...m, unread: 1 }, this.hooks.session());
-    if (!added) return;
+    if (!added) return false;
     this.hooks.changed({ chat: m.chat });
     if (!seen) this.hooks.arrived(m.chat, m.body, m.file !== undefined);
-    else if (!m.mine) this.hooks.read(m.chat);
+    else if (!m.mine) this.hooks.read();
+    return seen && !m.mine;
   }
 }
 

@@ -299,8 +299,10 @@ describe('a session', () => {
     const app = await signedIn();
     await app.send(ROMEO, 'one');
     server.cut();
+    for (let i = 0; i < 30; i++) say(BENVOLIO, `m${i}`);
     say(ROMEO, 'two');
     await app.send(ROMEO, 'three');
+    await until(async () => (await bodies(app, BENVOLIO)).length === 30);
     await until(async () => (await bodies(app)).length === 3 && (await messages(app)).every((m) => !m.mine || m.state === 'acked'));
     const presences = server.received.filter((el) => el.name === 'presence' && attr(el, 'to') === '');
     expect(presences).toHaveLength(1);
@@ -379,6 +381,31 @@ describe('what was read', () => {
     expect(marker(ROMEO)).toBe(idOf('two'));
     say(ROMEO, 'three'); // while one looks
     await until(() => marker(ROMEO) === idOf('three'));
+    expect(app.unread.value).toBe(0);
+  });
+
+  it('is told by a receipt where the server takes it out of there', async () => {
+    server.features.push('urn:xmpp:mds:server-assist:0');
+    const app = await signedIn();
+    app.look(ROMEO);
+    await new Promise((done) => setTimeout(done, 20));
+    say(ROMEO, 'one');
+    await until(() => received(ROMEO).length === 1);
+    const [el = x('', '')] = received(ROMEO);
+    const displayed = child(el, 'urn:xmpp:mds:displayed:0', 'displayed');
+    expect(attr(el, 'to')).toBe(ROMEO);
+    expect(displayed && attr(child(displayed, 'urn:xmpp:sid:0', 'stanza-id') ?? x('', ''), 'id')).toBe(idOf('one'));
+    await new Promise((done) => setTimeout(done, 1200));
+    expect(marker(ROMEO)).toBe(''); // not published beside it
+  });
+
+  it('while it comes from the archive is read', async () => {
+    const app = await signedIn();
+    await away(app);
+    for (let i = 0; i < 150; i++) say(ROMEO, `m${i}`);
+    app.look(ROMEO);
+    await back(app);
+    await until(() => marker(ROMEO) === idOf('m149'));
     expect(app.unread.value).toBe(0);
   });
 

@@ -29,6 +29,8 @@ export interface SyncHooks {
   readonly progress: (catchUp: CatchUp | undefined) => void;
   /** Whether they may learn that we have a message. */
   readonly isFriend: (address: string) => boolean;
+  /** Whether the person looks at this chat now. */
+  readonly seen: (chat: string) => boolean;
   /** Messages came that nobody has seen; told once for each chat. */
   readonly arrived: (chat: string, body: string, file: boolean) => void;
 }
@@ -249,7 +251,10 @@ export class Sync {
     }
     const added = await this.store.archive.add({ messages, delivered, quiet }, place);
     if (!added) return undefined;
-    for (const chat of added.chats) this.hooks.changed({ chat });
+    for (const chat of added.chats) {
+      if (this.hooks.seen(chat) && (await this.store.markRead(chat))) this.hooks.changed({ chat, read: true });
+      else this.hooks.changed({ chat });
+    }
     if (answers) {
       for (const w of wanted) if (added.keys.has(w.key) && !answered.has(`${bare(w.to)} ${w.id}`)) stream.send(receipt(w.to, w.id));
       for (const m of messages) if (!m.mine && added.keys.has(m.key)) this.news.set(m.chat, { body: m.body, file: m.file !== undefined });

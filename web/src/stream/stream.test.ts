@@ -9,7 +9,7 @@ import { htInitial, htVerify } from './ht';
 import { type Credential, invalidate, logIn, type LogIn } from './login';
 import { prepare, Scram } from './scram';
 import { Counter, TooHigh } from './sm';
-import { StanzaError, Stream } from './stream';
+import { type Listener, StanzaError, Stream } from './stream';
 import { FakeServer } from './testing/server';
 
 afterEach(() => {
@@ -118,14 +118,16 @@ interface Opened {
   stream: Stream;
   got: Element[];
   ended: Error[];
+  listener: Listener;
 }
 
 async function open(server: FakeServer, name = 'juliet'): Promise<Opened> {
   const { stream } = await logIn(options(server, { kind: 'password', password: 'correct horse' }, name));
   const got: Element[] = [];
   const ended: Error[] = [];
-  stream.start({ stanza: (el) => void got.push(el), ended: (e) => void ended.push(e) });
-  return { stream, got, ended };
+  const listener = { stanza: (el: Element) => void got.push(el), ended: (e: Error) => void ended.push(e) };
+  stream.start(listener);
+  return { stream, got, ended, listener };
 }
 
 const settle = (): Promise<void> => new Promise((done) => setTimeout(done, 20));
@@ -369,6 +371,8 @@ describe('a session', () => {
     const again = await logIn({ ...login, previous: stream });
     expect(again.stream).toBe(stream);
     await settle();
+    stream.start(opened.listener);
+    await settle();
     expect(server.received.map((el) => attr(el, 'id'))).toEqual(['a', 'b', 'c']);
     expect(acked).toEqual(['a', 'b', 'c']);
     expect(got.map((el) => attr(el, 'id'))).toEqual(['d']);
@@ -384,6 +388,7 @@ describe('a session', () => {
     server.cut();
     await settle();
     await logIn({ ...login, previous: opened.stream });
+    opened.stream.start(opened.listener);
     expect(child(await answer, 'jabber:iq:roster', 'query')).toBeDefined();
   });
 
@@ -395,13 +400,14 @@ describe('a session', () => {
     const gate = new Promise<void>((done) => {
       free = done;
     });
-    stream.start({
-      async stanza(el) {
+    const listener = {
+      async stanza(el: Element) {
         await gate;
         handled.push(attr(el, 'id'));
       },
       ended() {},
-    });
+    };
+    stream.start(listener);
     const connection = [...server.connections].at(-1);
     for (const id of ['1', '2', '3']) connection?.deliver(x('jabber:client', 'message', { id }));
     await settle();
@@ -410,6 +416,8 @@ describe('a session', () => {
     await settle();
     free();
     await again;
+    await settle();
+    stream.start(listener);
     await settle();
     expect(handled).toEqual(['1', '2', '3']);
   });

@@ -114,13 +114,13 @@ export class Stream {
     return this.counter.h;
   }
 
-  /** Begins to hand out what came and comes. */
+  /** Begins to hand out what came and comes, on each connection anew. */
   start(listener: Listener): void {
     this.listener = listener;
     if (this.wire) this.live(this.wire);
   }
 
-  /** Goes on over another connection: h is what the server has of ours; it is sent the rest again (XEP-0198 §5). */
+  /** Goes on over another connection, to be started: h is what the server has of ours; it gets the rest again (XEP-0198 §5). */
   resume(wire: Wire, h: number): void {
     this.counter.ackAtLeast(h);
     this.wire = wire;
@@ -129,7 +129,6 @@ export class Stream {
     this.again = AGAIN;
     for (const s of this.counter.unacked) wire.send(s.el);
     if (this.counter.unacked.length > 0) this.ask();
-    if (this.listener) this.live(wire);
   }
 
   /** The session is no more. h: how much of ours it had got, where the server still knows (XEP-0198 §5). */

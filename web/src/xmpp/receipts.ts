@@ -14,9 +14,9 @@ export function wantsReceipt(message: Element): boolean {
   return attr(message, 'id') !== '' && child(message, NS_RECEIPTS, 'request') !== undefined;
 }
 
-/** The receipt for the message with that id. It never asks for one itself (§5.4). */
-export function receipt(to: string, id: string): Element {
-  return x(NS_CLIENT, 'message', { type: 'chat', to, id: crypto.randomUUID() }, x(NS_RECEIPTS, 'received', { id }), x('urn:xmpp:hints', 'store'));
+/** The receipt for the message with that id, with something for our own server. It never asks for one itself (§5.4). */
+export function receipt(to: string, id: string, more?: Element): Element {
+  return x(NS_CLIENT, 'message', { type: 'chat', to, id: crypto.randomUUID() }, x(NS_RECEIPTS, 'received', { id }), x('urn:xmpp:hints', 'store'), more);
 }
 
 /** The id of the message this is a receipt for, '' where it is none. */

@@ -60,6 +60,7 @@ export class FakeServer {
   sleeps = false; // sessions can be resumed
   archives = false; // messages are archived and copied
   metadata = true; // a new session learns where the archive ends
+  readonly features = ['urn:xmpp:mam:2#extended', `${PUBSUB}#publish-options`]; // of an account
   page = 1_000; // entries that a page of the archive has at most
   readonly sleeping = new Map<string, Connection>();
   private resources = 0;
@@ -439,7 +440,7 @@ export class Connection {
       for (const e of found.page) this.deliver(resultOf(e, attr(payload, 'queryid'), this.jid));
       answer(found.fin);
     } else if (payload.ns === 'http://jabber.org/protocol/disco#info') {
-      const features = this.server.archives ? ['urn:xmpp:mam:2#extended', `${PUBSUB}#publish-options`] : [];
+      const features = this.server.archives ? this.server.features : [];
       answer(x(payload.ns, 'query', {}, ...features.map((name) => x(payload.ns, 'feature', { var: name }))));
     } else if (payload.ns === PUBSUB && this.server.archives) {
       this.pubsub(account, elements(payload)[0] ?? x('', ''), answer);
