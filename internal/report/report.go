@@ -99,13 +99,14 @@ func (s *Service) Add(tx *db.Tx, r Report, kind string) error {
 	return nil
 }
 
-// List returns reports with ids below before, the latest first, limit at most; before 0 means all.
+// List returns reports with ids below before, the latest first, limit at most; before 0 means all. Those by an account
+// that is being removed are not among them.
 func (s *Service) List(ctx context.Context, before int64, limit int) (list []Report, err error) {
 	err = s.db.Read(ctx, func(tx *db.ReadTx) error {
 		const q = `
 			SELECT r.id, r.reporter, a.name, r.reported, r.reason, r.words, r.origin, r.third_party, r.messages, r.at
 			FROM report r JOIN account a ON a.id = r.reporter
-			WHERE $1 = 0 OR r.id < $1 ORDER BY r.id DESC LIMIT $2` // by the primary key
+			WHERE ($1 = 0 OR r.id < $1) AND a.name NOT LIKE '/%' ORDER BY r.id DESC LIMIT $2` // by the primary key
 		rows, err := tx.Query(q, before, limit)
 		if err != nil {
 			return err
