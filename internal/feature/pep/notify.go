@@ -146,6 +146,9 @@ func (p *Pep) reaches(ctx context.Context, o item.Owner, who jid.JID, n item.Nod
 // implied are the contacts that are subscribed to a node because they get the owner's presence and may see it (XEP-0060
 // §9.1.2).
 func (p *Pep) implied(ctx context.Context, o item.Owner, n item.Node) (list []jid.JID, err error) {
+	if n.Config.Access == item.Whitelist && len(n.Affiliations) == 0 { // what is private, and written often
+		return nil, nil
+	}
 	subscribers, err := p.contacts.Subscribers(ctx, o.ID)
 	if err != nil {
 		return nil, err
