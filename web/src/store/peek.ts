@@ -13,7 +13,9 @@ export class Peek {
     try {
       const db = await openDB<Schema>(`kith/${address}`, undefined, {
         upgrade: (_db, from, _to, tx) => {
-          if (from === 0) tx.abort(); // there is none: do not leave an empty one
+          if (from !== 0) return;
+          tx.done.catch(() => {});
+          tx.abort(); // there is none: do not leave an empty one
         },
         blocking: (_current, _blocked, event) => (event.target as IDBDatabase).close(),
       });
