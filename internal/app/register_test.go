@@ -158,7 +158,7 @@ func TestCreateAccount(t *testing.T) {
 	c.MustExpect(t, failed("modify", "bad-request"))
 	answer("Romeo", "0", made) // the form can be sent again
 	token := uri("xmpp:romeo@kith.example")
-	answer("paris", "0", failed("modify", "bad-request")) // it is done
+	answer("paris", "0", failed("cancel", "not-allowed")) // it is done
 	open()
 	answer("romeo", "0", failed("cancel", "conflict")) // it is kept
 	c.MustSend(t, `<iq type="set" id="3" to="kith.example"><command xmlns="http://jabber.org/protocol/commands" sessionid="`+c.Captures["session"]+
