@@ -5,7 +5,8 @@
 // Read trip.go first: it is the way of a message through the server. A trip runs in the turn of the account
 // that it acts for (turn.go), first for the sender (Outbound), then for the recipient (Inbound). Features hang
 // into the named stages and steps of a trip, and answer requests; the rules of delivery are in deliver.go, and
-// what becomes of messages for people who are away in waiting.go.
+// what becomes of messages for people who are away in waiting.go. How well a device is reached, for those that wake
+// devices, is in state.go, and requests that the server makes itself in ask.go.
 //
 // An account's turn runs on its home node. With one node that is this one; with several, a stanza goes to
 // the home over a link (link.go), and so does everything a device elsewhere is told or tells.

@@ -12,6 +12,9 @@
 // than its stanzas find their way is not read. A stanza is marked safe when it may be acknowledged, in any
 // order; h is the end of the unbroken run (XEP-0198 §4).
 //
+// While nobody looks at its client, what can wait does (idle.go, XEP-0352 v1.0.0). Who wants to know whether the client
+// answers is told (watch.go).
+//
 // A session may outlive its stream (sleep.go): Detach lets it sleep, Attach gives it another stream, and Save and
 // Restore take it over a restart of the server. Its counters and its queue stay as they were.
 //
