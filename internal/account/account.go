@@ -300,14 +300,20 @@ func (s *Service) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return s.SaveClients(context.WithoutCancel(ctx))
+			s.save(context.WithoutCancel(ctx))
+			return nil
 		case <-save.C:
-			if err := s.SaveClients(ctx); err != nil && ctx.Err() == nil {
-				s.log.ErrorContext(ctx, "who logged in is forgotten", "err", err)
-			}
+			s.save(ctx)
 		case <-hour.C:
 			s.clear(ctx)
 		}
+	}
+}
+
+// save stores who has logged in.
+func (s *Service) save(ctx context.Context) {
+	if err := s.SaveClients(ctx); err != nil && ctx.Err() == nil {
+		s.log.ErrorContext(ctx, "who logged in is forgotten", "err", err)
 	}
 }
 
