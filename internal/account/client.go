@@ -252,7 +252,9 @@ func (s *Service) ForgetClient(tx *db.Tx, id int64, k ClientKey) error {
 // OnSignOut has f called in the act in which a client gives its access back (XEP-0484 §3.6). What f writes belongs to the
 // act, and its error ends it. Who takes a client's access away (ForgetClient, SetPassword) is known to who asked for it.
 // OnSignOut is called before the service is used.
-func (s *Service) OnSignOut(f func(tx *db.Tx, id int64, k ClientKey) error) { s.signOuts = append(s.signOuts, f) }
+func (s *Service) OnSignOut(f func(tx *db.Tx, id int64, k ClientKey) error) {
+	s.signOuts = append(s.signOuts, f)
+}
 
 func (s *Service) signedOut(tx *db.Tx, id int64, k ClientKey) error {
 	for _, f := range s.signOuts {
