@@ -8,7 +8,8 @@ import { Store } from '../store/store';
 import { type Credential, logIn, type Opened } from '../stream/login';
 import { address as readAddress, domain } from '../xmpp/jid';
 import type { Endpoint } from './commands';
-import { Engine, forgetToken, keepToken, logInOptions } from './engine';
+import { forgetToken, keepToken, logInOptions } from './access';
+import { Engine } from './engine';
 import type { Env } from './env';
 import { logInReason } from './reasons';
 import { type Change, type Commands, type Look, Tabs } from './tabs';
@@ -267,7 +268,7 @@ export class KithApp implements App {
     if (!engine) return undefined;
     if (command === 'logOut') return this.end();
     // The arguments were checked where run() was called, in this tab or another of the same app.
-    const owner: unknown = command in engine.rooms ? engine.rooms : engine;
+    const owner: unknown = [engine.rooms, engine.contacts].find((room) => command in room) ?? engine;
     const method = (owner as Record<string, (...a: readonly unknown[]) => Promise<unknown>>)[command];
     return method?.apply(owner, [...args]);
   }

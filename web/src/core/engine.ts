@@ -6,22 +6,22 @@ import type { Store } from '../store/store';
 import { backoff } from '../stream/backoff';
 import { StreamError, Unreachable } from '../stream/errors';
 import type { SessionRecord } from '../store/schema';
-import { type Credential, invalidate, logIn, type LogIn, type Opened } from '../stream/login';
+import { type Credential, logIn, type Opened } from '../stream/login';
 import { StanzaError, Stream } from '../stream/stream';
 import { attr, child, type Element } from '../xml/element';
 import { answer } from '../xmpp/answers';
 import * as carbons from '../xmpp/carbons';
-import { type ChatState, stateMessage } from '../xmpp/chatstates';
 import { clientState } from '../xmpp/csi';
 import { ask, caps, featuresOf } from '../xmpp/disco';
-import * as invitation from '../xmpp/invite';
-import { address as readAddress, bare, domain, local } from '../xmpp/jid';
+import { bare, domain, local } from '../xmpp/jid';
 import * as presence from '../xmpp/presence';
 import { EXTENDED } from '../xmpp/mam';
 import { ASSIST } from '../xmpp/mds';
 import { eventOf } from '../xmpp/pep';
 import { newPassword } from '../xmpp/register';
 import * as roster from '../xmpp/roster';
+import { keepToken, logInOptions } from './access';
+import { Contacts } from './contacts';
 import type { Env } from './env';
 import { Ingest } from './ingest';
 import { Outbox } from './outbox';
@@ -31,16 +31,14 @@ import { commandError, logInReason, tokenIsGone } from './reasons';
 import { Rooms } from './rooms';
 import type { RoomCommands } from './commands';
 import { Sync } from './sync';
-import type { Change, Commands, Live, Look } from './tabs';
+import type { Change, Commands, ContactCommands, Live, Look } from './tabs';
+import { Typing } from './typing';
 import { type CatchUp, CommandError, type Connection, type Reason } from './view';
 
 const CROWDED = 60_000; // ms to wait after another device took our place: not to fight for it
 const SOON = 8_000; // ms that a command waits for a connection that is being made
 const STEADY = 10_000; // ms a connection lasts that counts as a good one
-const RECENT = 30 * 60_000; // ms since they wrote, for which they are told that we type
-const PAUSE = 15_000; // ms without a keystroke that end the typing
 const OFTEN = 200; // messages that come live until the archive is asked, so that the next session need not ask for as many
-const BREATH = 400; // ms in which the message may follow that ends the typing by itself
 /** What a refused new password means (XEP-0077 §3.3). */
 const PASSWORD_REASONS: Readonly<Record<string, Reason>> = {
   'not-acceptable': 'weak-password', 'bad-request': 'weak-password', 'not-authorized': 'current-password', 'resource-constraint': 'slow-down',
@@ -54,8 +52,10 @@ export interface Hooks {
   out(reason: 'signed-out' | 'password-changed' | 'disabled'): void;
 }
 
-export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
+export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands | keyof ContactCommands> {
   readonly rooms: Rooms;
+  readonly contacts: Contacts;
+  private readonly writing: Typing;
   private readonly outbox: Outbox;
   private readonly people: People;
   private readonly ingest: Ingest;
@@ -80,9 +80,6 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
   private lastError: Error | undefined;
   private ended = ''; // the condition by which the server ended the last stream that was logged in
   private shown: Promise<void> | undefined; // the next report of what is live
-  private writing = { chat: '', state: 'active' as ChatState };
-  private typed = 0; // counts the calls of typing: only the last one still holds after a wait
-  private pause: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly env: Env,
@@ -93,6 +90,13 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
   ) {
     const changed = (change: Change): void => hooks.changed(change);
     this.people = new People(store, changed, () => this.report());
+    this.contacts = new Contacts(address, store, this.people, { changed, query: (special, run) => this.query(special, run) });
+    this.writing = new Typing({
+      now: () => env.now(),
+      may: (chat) => this.stream !== undefined && this.people.isFriend(chat),
+      heard: async (chat) => (await store.chat(chat))?.heard ?? 0,
+      send: (el) => this.stream?.send(el),
+    });
     this.rooms = new Rooms({
       env, address, client, store, changed,
       report: () => this.report(),
@@ -101,7 +105,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
       failed: (key, failure, retryAt) => this.outbox.failed(key, failure, '', retryAt),
     });
     const upload = this.rooms.files.upload.bind(this.rooms.files);
-    this.outbox = new Outbox(store, (a) => this.people.isFriend(a), changed, (chat) => this.wrote(chat), upload);
+    this.outbox = new Outbox(store, (a) => this.people.isFriend(a), changed, (chat) => this.writing.wrote(chat), upload);
     this.ingest = new Ingest(store, this.outbox, this.people, {
       now: () => env.now(),
       seen: (chat) => this.looksAt(chat),
@@ -213,7 +217,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
     this.stream?.send(presence.unavailable());
     this.session?.close();
     this.wake?.();
-    clearTimeout(this.pause);
+    this.writing.stop();
   }
 
   look(tab: string, look: Look): void {
@@ -439,32 +443,12 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
 
   // Commands. Each rejects with a CommandError.
 
+  async typing(chat: string, now: boolean): Promise<void> {
+    await this.writing.typing(chat, now);
+  }
+
   async reconnect(): Promise<void> {
     this.woken();
-  }
-
-  async typing(chat: string, now: boolean): Promise<void> {
-    clearTimeout(this.pause);
-    const turn = ++this.typed;
-    if (this.writing.state === 'composing' && this.writing.chat !== chat) this.tell(this.writing.chat, 'paused');
-    if (!now && this.writing.state === 'composing') this.pause = setTimeout(() => this.tell(chat, 'paused'), BREATH);
-    if (!now || !this.stream || !this.people.isFriend(chat)) return;
-    this.pause = setTimeout(() => void this.typing(chat, false).catch(() => {}), PAUSE);
-    if (this.writing.state === 'composing') return;
-    const heard = (await this.store.chat(chat))?.heard ?? 0;
-    if (turn === this.typed && this.env.now() - heard < RECENT) this.tell(chat, 'composing');
-  }
-
-  /** The text was sent, and said with it that we are there, no longer typing. */
-  private wrote(chat: string): void {
-    clearTimeout(this.pause);
-    this.typed++;
-    if (this.writing.chat === chat) this.writing = { chat, state: 'active' };
-  }
-
-  private tell(chat: string, state: ChatState): void {
-    this.writing = { chat, state };
-    this.stream?.send(stateMessage(chat, state));
   }
 
   async changePassword(current: string, next: string): Promise<void> {
@@ -483,68 +467,12 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands> {
     });
   }
 
-  async addContact(typed: string, name: string, token: string): Promise<void> {
-    const address = readAddress(typed, this.env.domain);
-    if (address === '') throw new CommandError('bad-address');
-    if (address === this.address) throw new CommandError('own-address');
-    await this.query({ 'bad-request': 'bad-address', 'item-not-found': 'bad-address' }, async (stream) => {
-      const known = this.people.get(address);
-      await stream.request('set', '', roster.set({ address, name: name.trim(), groups: known?.groups ?? [] }));
-      if ((await this.store.requests()).some((r) => r.address === address)) await this.agree(stream, address);
-      else if (token !== '') stream.send(presence.subscription('subscribed', address)); // XEP-0379 §3.4: they will ask back
-      stream.send(token === '' ? presence.subscription('subscribe', address) : presence.invited(address, token));
-    });
-  }
-
-  async answer(address: string, accept: boolean): Promise<void> {
-    await this.query({}, async (stream) => {
-      if (accept) {
-        const s = this.people.get(address)?.subscription;
-        await this.agree(stream, address);
-        if (s !== 'to' && s !== 'both') stream.send(presence.subscription('subscribe', address));
-      } else {
-        stream.send(presence.subscription('unsubscribed', address));
-        await this.store.deleteRequest(address);
-        this.hooks.changed({ requests: true });
-      }
-    });
-  }
-
-  private async agree(stream: Stream, address: string): Promise<void> {
-    stream.send(presence.subscription('subscribed', address));
-    await this.store.deleteRequest(address);
-    this.hooks.changed({ requests: true });
-  }
-
-  async rename(address: string, name: string): Promise<void> {
-    await this.query({}, async (stream) => {
-      const groups = this.people.get(address)?.groups ?? [];
-      await stream.request('set', '', roster.set({ address, name: name.trim(), groups }));
-    });
-  }
-
-  async remove(address: string): Promise<void> {
-    await this.query({ 'item-not-found': 'bad-address' }, async (stream) => {
-      await stream.request('set', '', roster.remove(address));
-    });
-  }
-
   async fill(chat: string, gap: string): Promise<void> {
     await this.query({}, (stream) => this.sync.fill(stream, this.features?.has(EXTENDED) === true, chat, gap));
   }
 
   async holdCatchUp(hold: boolean): Promise<void> {
     this.sync.hold(hold);
-  }
-
-  async invite(): Promise<{ url: string; qr: string; expires: number }> {
-    return this.query({}, async (stream) => {
-      const links = invitation.read(await stream.request('set', domain(this.address), invitation.invite()));
-      if (!links) throw new CommandError('server', 'no link in the answer');
-      const url = links.landing || links.uri;
-      const path = links.landing ? new URL(links.landing).pathname.replace(/\/$/, '') : '';
-      return { url, qr: path && `${path}/qr.svg`, expires: links.expires };
-    });
   }
 
   private async query<T>(special: Readonly<Record<string, Reason>>, run: (stream: Stream) => Promise<T>): Promise<T> {
@@ -564,36 +492,5 @@ async function optional(work: Promise<unknown>): Promise<void> {
     await work;
   } catch (e) {
     if (!(e instanceof StanzaError)) throw e;
-  }
-}
-
-/** How this installation logs in. */
-export function logInOptions(env: Env, address: string, client: string, credential: Credential): LogIn {
-  return {
-    url: env.url,
-    dial: env.dial,
-    name: local(address),
-    domain: domain(bare(address)),
-    credential,
-    agent: { id: client, software: 'Kith', device: env.device },
-    // A server that slows down guessing takes its time to answer.
-    deadline: credential.kind === 'password' ? 25_000 : 10_000,
-  };
-}
-
-/** Keeps the token of a log-in in place of the one before. */
-export async function keepToken(store: Store, secret: string | undefined): Promise<void> {
-  if (secret) await store.updateAccount((r) => ({ ...r, token: { secret, count: 0 } }));
-}
-
-/** Makes the server forget the token, if it can be reached. */
-export async function forgetToken(env: Env, address: string, client: string, store: Store): Promise<void> {
-  const token = (await store.account())?.token;
-  if (!token) return;
-  const credential = { kind: 'token', secret: token.secret, count: token.count + 1 } as const;
-  try {
-    await invalidate({ ...logInOptions(env, address, client, credential), credential, deadline: 5_000 });
-  } catch {
-    // It ends by itself, and this device forgets it now.
   }
 }

@@ -74,6 +74,9 @@ async function signedIn(): Promise<KithApp> {
 async function reload(app: KithApp, farewell: boolean): Promise<KithApp> {
   if (farewell) tab.leave();
   await new Promise((done) => setTimeout(done, 5));
+  const inside: unknown = Reflect.get(app, 'inside');
+  const engine: unknown = typeof inside === 'object' && inside !== null && Reflect.get(inside, 'engine');
+  if (typeof engine === 'object' && engine !== null) Reflect.set(engine, 'stopped', true); // a page that is gone does nothing more
   tab.crash();
   server.cut();
   apps.splice(apps.indexOf(app), 1);

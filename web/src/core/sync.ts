@@ -63,10 +63,10 @@ export class Sync {
     if (newest !== undefined && newest === (cursor ?? '')) return this.store.archive.atEnd(true);
     this.begin();
     try {
-      if (cursor === undefined) await this.newest(stream, SOME - 1);
+      if (cursor === undefined) await this.newest(stream, SOME - 1, start.floor === '');
       else if (!(await this.forward(stream, cursor, MANY)) && !(await this.newest(stream, Number.POSITIVE_INFINITY))) {
         // There is no place for a gap: what is here of this session reaches into it.
-        if (!(await this.forward(stream, cursor, Number.POSITIVE_INFINITY))) await this.newest(stream, 0, true);
+        if (!(await this.forward(stream, cursor, Number.POSITIVE_INFINITY))) await this.newest(stream, 0, false, true);
       }
       await this.lookFor(stream, cursor);
     } catch (e) {
@@ -145,13 +145,13 @@ export class Sync {
     }
   }
 
-  /** The end of the archive, and a gap before it. false: there is no place for one. */
-  private async newest(stream: Stream, pages: number, noGap = false): Promise<boolean> {
+  /** The end of the archive, and a gap before it. quiet: as if it had been read. false: there is no place for a gap. */
+  private async newest(stream: Stream, pages: number, quiet = false, noGap = false): Promise<boolean> {
     const got = await this.fetch(stream, { max: PAGE, before: '' });
     const { first, last } = got.fin;
     const whole = noGap || got.fin.complete || got.results.length === 0;
     const isNew = !noGap && Number.isFinite(pages);
-    return (await this.take(stream, got, { kind: 'newest', first, last, whole, pages }, !isNew, undefined, isNew)) !== undefined;
+    return (await this.take(stream, got, { kind: 'newest', first, last, whole, pages }, !isNew, undefined, quiet)) !== undefined;
   }
 
   private async gapPage(stream: Stream, extended: boolean, gap: GapRecord): Promise<void> {

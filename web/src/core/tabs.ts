@@ -35,20 +35,24 @@ export interface Look {
   readonly visible: boolean;
 }
 
-/** The commands that need the connection, with their arguments as plain values. */
-export interface Commands extends RoomCommands {
-  logOut(): Promise<void>;
-  changePassword(current: string, next: string): Promise<void>;
-  reconnect(): Promise<void>;
-  typing(chat: string, now: boolean): Promise<void>;
+/** The commands about contacts, with their arguments as plain values. */
+export interface ContactCommands {
   addContact(address: string, name: string, token: string): Promise<void>;
   answer(address: string, accept: boolean): Promise<void>;
   rename(address: string, name: string): Promise<void>;
   remove(address: string): Promise<void>;
+  invite(): Promise<{ url: string; qr: string; expires: number }>;
+}
+
+/** All commands that need the connection. */
+export interface Commands extends RoomCommands, ContactCommands {
+  logOut(): Promise<void>;
+  changePassword(current: string, next: string): Promise<void>;
+  reconnect(): Promise<void>;
+  typing(chat: string, now: boolean): Promise<void>;
   /** Fetches more of a chat from a gap. */
   fill(chat: string, gap: string): Promise<void>;
   holdCatchUp(hold: boolean): Promise<void>;
-  invite(): Promise<{ url: string; qr: string; expires: number }>;
 }
 
 type Command = keyof Commands;
