@@ -267,6 +267,21 @@ describe('catching up', () => {
     expect(await bodies(app, BENVOLIO)).toEqual(truth(BENVOLIO));
   });
 
+  it('does not bring back what came back and was taken away', async () => {
+    const app = await signedIn();
+    await app.send('nobody@kith.example', 'Anyone?');
+    await until(async () => (await messages(app, 'nobody@kith.example'))[0]?.state === 'failed');
+    const [{ key } = { key: '' }] = await messages(app, 'nobody@kith.example');
+    await app.discard(key);
+    for (let n = 0; n < 2; n++) {
+      await away(app);
+      say(ROMEO, `m${n}`);
+      await back(app);
+    }
+    expect(await bodies(app)).toEqual(['m0', 'm1']);
+    expect(await bodies(app, 'nobody@kith.example')).toEqual([]);
+  });
+
   it('does without an archive', async () => {
     server.archives = false;
     const app = await signedIn();

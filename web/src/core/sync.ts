@@ -160,8 +160,8 @@ export class Sync {
     const got = await this.orGone(() => this.fetch(stream, { max: PAGE, before: gap.before, ...bound }));
     if (!got) return this.gone(gap.id, extended && gap.after !== '');
     const isNew = Number.isFinite(gap.pages);
-    // What the query matches begins at the gap only where it is bound.
-    const rest = 'afterId' in bound ? got.fin.index : undefined;
+    // What the query matches begins with the gap only where it is bound, or the gap begins with the archive.
+    const rest = 'afterId' in bound || gap.after === '' ? got.fin.index : undefined;
     const part = within(got, gap.after);
     const place = { kind: 'gap', id: gap.id, first: got.fin.first, closed: part.closed } as const;
     await this.take(stream, part, place, !isNew, isNew ? undefined : part.closed ? 0 : rest, isNew);

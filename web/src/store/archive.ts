@@ -138,6 +138,7 @@ export class Archive {
       walks.set(m.chat, w);
       const known = await find(tx.objectStore('messages'), m);
       if (known?.stanzaId !== undefined && known.stanzaId !== m.stanzaId) continue; // sent twice; the first one counts
+      if (m.mine && m.originId !== undefined && old.dropped?.includes(m.originId)) continue;
       if (!known) keys.add(m.key);
       else if (known.sort <= w.low) met = true;
       const { unread, ...rest } = m;
@@ -172,7 +173,11 @@ function placeIn(chat: ChatRecord | undefined, gap: string): GapPlace {
 }
 
 /** What the page does to the record of the archive. */
-function moved(a: ArchiveRecord, place: Place, made: GapRecord | undefined): ArchiveRecord {
+function moved(old: ArchiveRecord, place: Place, made: GapRecord | undefined): ArchiveRecord {
+  const { dropped, ...rest } = old;
+  // With its end, all that was dropped has come by; it may be in a gap, though.
+  const past = place.kind === 'next' && place.end && old.gaps.length === 0;
+  const a = dropped && !past ? { ...rest, dropped } : rest;
   switch (place.kind) {
     case 'next': return { ...a, cursor: place.last || (a.cursor ?? ''), behind: !place.end };
     case 'newest': return { ...a, cursor: place.last || (a.cursor ?? ''), behind: false, gaps: made ? [...a.gaps, made] : a.gaps };

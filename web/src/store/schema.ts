@@ -18,6 +18,7 @@ export interface ArchiveRecord {
   readonly fence: string; // sort key: what came in this session comes after it
   readonly floor: string; // sort key: what the cursor stands for in a chat ends here, or at its settled, if that is later
   readonly gaps: readonly GapRecord[]; // the oldest first
+  readonly dropped?: readonly string[]; // keys of messages of ours that the person took away, and the archive may still bring
   readonly markers: Readonly<Record<string, string>>; // by chat: read up to this id, which is not here yet
 }
 

@@ -309,6 +309,12 @@ export class Store {
     if (n !== undefined) await tx.objectStore('outbox').delete(n);
     await tx.objectStore('files').delete(key);
     await messages.delete([m.chat, m.sort]);
+    // What came back may be in the archive all the same.
+    const account = m.state === 'failed' ? await tx.objectStore('account').get('self') : undefined;
+    if (account?.archive) {
+      const dropped = [...(account.archive.dropped ?? []), key];
+      await tx.objectStore('account').put({ ...account, archive: { ...account.archive, dropped } }, 'self');
+    }
     const chat = await tx.objectStore('chats').get(m.chat);
     if (chat?.last?.key === key) {
       const { last: _last, ...rest } = chat;
