@@ -3,6 +3,8 @@
 package capability
 
 import (
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -85,6 +87,30 @@ func TestRead(t *testing.T) {
 	}
 	if !(Key{"sha-256", "x"}).Checkable() || !(Key{"sha-512", "x"}).Checkable() || (Key{"", "x"}).Checkable() {
 		t.Error("Checkable")
+	}
+}
+
+// Other answers have the same hash as a client's (XEP-0115 §9.3): who answers in the client's name with one of them does not
+// take from others what they want to be told of.
+func TestDisguised(t *testing.T) {
+	t.Parallel()
+	const client = `<identity category="client" type="pc" name="Psi"/>`
+	sum := sha1.Sum([]byte("client/pc//Psi<http://a.example/b/c+notify<urn:x+notify<"))
+	k := Key{"sha-1", base64.StdEncoding.EncodeToString(sum[:])}
+	for _, c := range []struct {
+		name, inner string
+		valid       bool
+	}{
+		{"as it is", client + `<feature var="urn:x+notify"/><feature var="http://a.example/b/c+notify"/>`, true},
+		{"two features in one", client + `<feature var="http://a.example/b/c+notify&lt;urn:x+notify"/>`, false},
+		{"an identity with a feature", `<identity category="client" type="pc" name="Psi&lt;http://a.example/b/c+notify"/><feature var="urn:x+notify"/>`, false},
+		{"a feature as an identity", client + `<identity category="http:" type="" xml:lang="a.example" name="b/c+notify"/><feature var="urn:x+notify"/>`, false},
+		{"a feature as a form", client + `<feature var="http://a.example/b/c+notify"/><x xmlns="jabber:x:data" type="result">` +
+			`<field var="FORM_TYPE" type="hidden"><value>urn:x+notify</value></field></x>`, false},
+	} {
+		if set, valid := Read(k, query(t, c.inner)); valid != c.valid {
+			t.Errorf("%s: got %t, %v", c.name, valid, set)
+		}
 	}
 }
 

@@ -65,8 +65,9 @@ func verification(name string, query xmlstream.Node) (string, bool) {
 	slices.Sort(identities) // by octets
 	slices.Sort(features)
 	slices.SortFunc(forms, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
-	if twice(identities) || twice(features) { // XEP-0115 §5.4 steps 3.3 and 3.4
-		return "", false
+	if twice(identities) || twice(features) || ambiguous(features, true) || ambiguous(identities, false) ||
+		slices.ContainsFunc(forms, func(f []string) bool { return ambiguous(f, false) }) {
+		return "", false // XEP-0115 §5.4 steps 3.3 and 3.4
 	}
 	h := newHash()
 	write := func(list []string) {
@@ -83,6 +84,14 @@ func verification(name string, query xmlstream.Node) (string, bool) {
 		write(f)
 	}
 	return base64.StdEncoding.EncodeToString(h.Sum(nil)), true
+}
+
+// ambiguous reports whether the string that is hashed could as well be that of an answer by which the client wants to be told
+// of something else (XEP-0115 §9.3): parts end with "<", and what is hashed does not tell features from identities and forms.
+func ambiguous(parts []string, features bool) bool {
+	return slices.ContainsFunc(parts, func(p string) bool {
+		return strings.Contains(p, "<") || !features && strings.HasSuffix(p, notify)
+	})
 }
 
 // twice reports whether a sorted list has something twice.
