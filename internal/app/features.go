@@ -7,6 +7,7 @@ import (
 
 	"github.com/kith-im/kith/internal/config"
 	"github.com/kith-im/kith/internal/feature/blocking"
+	"github.com/kith-im/kith/internal/feature/bookmarks"
 	"github.com/kith-im/kith/internal/feature/caps"
 	"github.com/kith-im/kith/internal/feature/carbons"
 	"github.com/kith-im/kith/internal/feature/clients"
@@ -19,12 +20,14 @@ import (
 	"github.com/kith-im/kith/internal/feature/pep"
 	"github.com/kith-im/kith/internal/feature/ping"
 	"github.com/kith-im/kith/internal/feature/presence"
+	"github.com/kith-im/kith/internal/feature/private"
 	"github.com/kith-im/kith/internal/feature/register"
 	"github.com/kith-im/kith/internal/feature/reporting"
 	"github.com/kith-im/kith/internal/feature/roster"
 	"github.com/kith-im/kith/internal/feature/upload"
 	"github.com/kith-im/kith/internal/feature/version"
 	"github.com/kith-im/kith/internal/invite"
+	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
@@ -56,10 +59,15 @@ func install(r *router.Router, s *services, c config.Config, o Options, landing 
 	peace.Presence = p
 
 	pubsub := pep.Install(r, pep.Options{DB: s.db, Log: o.Log.With("pkg", "pep"), Items: s.items, Contacts: s.contacts,
-		Caps: capabilities, Known: s.known, Blocks: s.blocks})
+		Caps: capabilities, Known: s.known, Blocks: s.blocks, Configs: wellKnown()})
 	s.items.OnChange(pubsub.Changed)
 	s.contacts.OnChange(pubsub.ContactChanged)
 	p.Introduce(pubsub.Probe)
+
+	marks := bookmarks.Install(r, bookmarks.Options{DB: s.db, Log: o.Log.With("pkg", "bookmarks"), Items: s.items, Beside: s.private})
+	s.items.OnChange(marks.Changed)
+	private.Install(r, private.Options{DB: s.db, Store: s.private, Contacts: s.contacts,
+		Keepers: map[xmlstream.Name]private.Keeper{bookmarks.Name(): marks}})
 
 	clients.Install(r, clients.Options{DB: s.db, Accounts: s.accounts, Now: time.Now, Forget: s.signedOut})
 	inv := invites.New(s.signup, s.domain.Domain(), landing)
@@ -72,4 +80,13 @@ func install(r *router.Router, s *services, c config.Config, o Options, landing 
 	open(r)
 
 	return disco.Install(r, s.domain.Domain(), visibility{s.contacts}, pubsub, about, append(lists, cmds)...) + roster.StreamFeatures
+}
+
+// wellKnown are nodes that are not like others where their owner says nothing of it: most of them are nobody else's
+// business.
+func wellKnown() map[string]item.Config {
+	return map[string]item.Config{
+		bookmarks.Node: bookmarks.NodeConfig(),
+		bookmarks.List: bookmarks.ListConfig(),
+	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/keyfile"
+	"github.com/kith-im/kith/internal/private"
 	"github.com/kith-im/kith/internal/push"
 	"github.com/kith-im/kith/internal/report"
 	"github.com/kith-im/kith/internal/seen"
@@ -45,6 +46,7 @@ type services struct {
 	invites  *invite.Service
 	seen     *seen.Service
 	items    *item.Service
+	private  *private.Service
 	known    *capability.Service
 	blocks   *blocklist.Service
 	reports  *report.Service
@@ -90,7 +92,7 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	}
 	// The accounts come first: rows of the others hang on theirs.
 	err = s.db.Migrate(ctx, account.Schema(), contact.Schema(), invite.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema(),
-		item.Schema(), capability.Schema(), blocklist.Schema(), report.Schema(), upload.Schema(), push.Schema())
+		item.Schema(), private.Schema(), capability.Schema(), blocklist.Schema(), report.Schema(), upload.Schema(), push.Schema())
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +104,7 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	s.invites = invite.New(s.db, invite.Options{Keys: s.keys, Log: log.With("pkg", "invite")})
 	s.seen = seen.New(s.db, seen.Options{Log: log.With("pkg", "seen")})
 	s.items = item.New(s.db, item.Options{})
+	s.private = private.New(s.db, private.Options{})
 	s.known = capability.New(s.db, capability.Options{Log: log.With("pkg", "capability")})
 	s.blocks = blocklist.New(s.db)
 	s.reports = report.New(s.db, report.Options{})
@@ -116,7 +119,7 @@ func openServices(ctx context.Context, c config.Config, log *slog.Logger) (s *se
 	s.signup = &signup.Act{DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Domain: c.Domain}
 	s.removal = removal.New(removal.Options{
 		DB: s.db, Accounts: s.accounts, Invites: s.invites, Contacts: s.contacts, Archive: s.archive, Domain: c.Domain,
-		Clear: []func(*db.Tx, int64) (int, error){s.items.Clear, s.blocks.Clear, s.files.Clear},
+		Clear: []func(*db.Tx, int64) (int, error){s.items.Clear, s.private.Clear, s.blocks.Clear, s.files.Clear},
 		Log:   log.With("pkg", "removal"),
 	})
 	return s, nil

@@ -64,6 +64,9 @@ type Options struct {
 	Caps     Caps
 	Known    Known  // what was learnt of all devices
 	Blocks   Blocks // nil: nobody is blocked
+
+	// Configs are what nodes of these names are like where their owner says nothing else; others are as item.Default.
+	Configs map[string]item.Config
 }
 
 // Known knows what hashes mean; *capability.Service implements it.
@@ -81,6 +84,7 @@ type Pep struct {
 	caps     Caps
 	known    Known
 	blocks   Blocks
+	configs  map[string]item.Config
 	told     router.Slot[told]
 	remote   remote
 }
@@ -88,7 +92,8 @@ type Pep struct {
 // Install hangs pep into r.
 func Install(r *router.Router, o Options) *Pep {
 	p := &Pep{r: r, db: o.DB, log: o.Log, items: o.Items, contacts: o.Contacts, caps: o.Caps, known: o.Known, blocks: o.Blocks,
-		told: router.NewSavedSlot[told](r, "pep")}
+		configs: o.Configs,
+		told:    router.NewSavedSlot[told](r, "pep")}
 	p.advertise()
 	r.HandleIQ(router.Self, "set", ns, "pubsub", p.set)
 	r.HandleIQ(router.Account, "set", ns, "pubsub", p.set)
@@ -212,4 +217,12 @@ func (p *Pep) foreign(ctx context.Context, q *router.Request) (xmlstream.Raw, er
 // write runs one act, and says what went wrong as clients understand it.
 func (p *Pep) write(ctx context.Context, f func(*db.Tx) error) error {
 	return public(p.db.Write(ctx, f))
+}
+
+// config is what a node of that name is like before anybody says otherwise (XEP-0060 §7.1.4).
+func (p *Pep) config(node string) item.Config {
+	if c, ok := p.configs[node]; ok {
+		return c
+	}
+	return item.Default()
 }

@@ -109,7 +109,7 @@ func (p *Pep) meets(tx *db.Tx, owner int64, node string, options submitted) (ite
 	n, err := p.items.Lookup(tx, owner, node)
 	switch {
 	case errors.Is(err, item.ErrNoNode):
-		return p.apply(item.Default(), options, true)
+		return p.apply(p.config(node), options, true)
 	case err != nil:
 		return item.Config{}, err
 	}
@@ -160,7 +160,7 @@ func (p *Pep) create(ctx context.Context, q *router.Request, el, option xmlstrea
 	if node == "" { // XEP-0060 §8.1.1: an instant node
 		node, made = stanza.NewID(), true
 	}
-	c := item.Default()
+	c := p.config(node)
 	if !option.IsZero() { // XEP-0060 §8.1.3
 		if !option.Is(ns, "configure") || option.HasAttr("node") {
 			return "", stanza.BadRequest

@@ -27,6 +27,7 @@ import (
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/db/dbtest"
 	"github.com/kith-im/kith/internal/feature/blocking"
+	"github.com/kith-im/kith/internal/feature/bookmarks"
 	"github.com/kith-im/kith/internal/feature/caps"
 	"github.com/kith-im/kith/internal/feature/carbons"
 	"github.com/kith-im/kith/internal/feature/clients"
@@ -35,10 +36,12 @@ import (
 	"github.com/kith-im/kith/internal/feature/pep"
 	"github.com/kith-im/kith/internal/feature/ping"
 	"github.com/kith-im/kith/internal/feature/presence"
+	privately "github.com/kith-im/kith/internal/feature/private"
 	"github.com/kith-im/kith/internal/feature/reporting"
 	"github.com/kith-im/kith/internal/feature/roster"
 	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/keyfile"
+	"github.com/kith-im/kith/internal/private"
 	registrations "github.com/kith-im/kith/internal/push"
 	"github.com/kith-im/kith/internal/report"
 	"github.com/kith-im/kith/internal/seen"
@@ -113,7 +116,7 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 	t.Helper()
 	w := &World{T: t, abroad: remote}
 	w.DB = dbtest.Open(t, path, account.Schema(), contact.Schema(), archive.Schema(), sleeper.Schema(), seen.Schema(),
-		item.Schema(), capability.Schema(), registrations.Schema(), blocklist.Schema(), report.Schema())
+		item.Schema(), private.Schema(), capability.Schema(), registrations.Schema(), blocklist.Schema(), report.Schema())
 	keys, err := keyfile.Load(path + ".key")
 	if err != nil {
 		t.Fatal(err)
@@ -174,6 +177,15 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 				pubsub.Changed(c)
 			}
 		})
+		own := private.New(w.DB, private.Options{})
+		marks := bookmarks.Install(r, bookmarks.Options{DB: w.DB, Log: o.Log, Items: w.Items, Beside: own})
+		w.Items.OnChange(func(c item.Change) {
+			if w.home(c.Owner.JID) == i {
+				marks.Changed(c)
+			}
+		})
+		privately.Install(r, privately.Options{DB: w.DB, Store: own, Contacts: w.Contacts,
+			Keepers: map[xmlstream.Name]privately.Keeper{bookmarks.Name(): marks}})
 		mam.Install(r, w.Archive, w.Contacts)
 		carbons.Install(r)
 		if err := w.installPush(ctx, r, i, keys); err != nil {
