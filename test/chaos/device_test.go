@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/kith-im/kith/internal/xmpp/jid"
@@ -41,8 +40,8 @@ type device struct {
 
 	last map[string]int // by sender; of read alone
 
-	mu      sync.Mutex // guards all below, and is held while writing
-	sent    uint32     // stanzas, since stream management was enabled
+	bell           // its mu guards all below, and is held while writing
+	sent    uint32 // stanzas, since stream management was enabled
 	open    []sending
 	certain uint32 // the number of the last message that was acknowledged
 	asked   int    // messages that were sent since an acknowledgement was asked for
@@ -51,7 +50,6 @@ type device struct {
 	taken   uint32 // stanzas that were read, since stream management was enabled
 	reached map[uint32]bool
 	got     map[key]bool
-	change  chan struct{} // closed, and made anew, when one of these changes
 }
 
 // A sending is a stanza that was sent and is not acknowledged; message is nil where it is none.
@@ -88,7 +86,7 @@ func (w *world) connect(ctx context.Context, s *server, p person) (*device, erro
 		return nil, err
 	}
 	d := &device{person: p, w: w, stream: c.Stream, ended: make(chan struct{}), last: map[string]int{},
-		reached: map[uint32]bool{}, got: map[key]bool{}, change: make(chan struct{})}
+		reached: map[uint32]bool{}, got: map[key]bool{}}
 	w.step()
 	if resumed {
 		m.goOn(d)
@@ -135,12 +133,6 @@ func (d *device) read() {
 		d.take(el.Root())
 		d.w.step()
 	}
-}
-
-// changed wakes who waits. mu is held.
-func (d *device) changed() {
-	close(d.change)
-	d.change = make(chan struct{})
 }
 
 func (d *device) take(n xmlstream.Node) {
@@ -253,21 +245,11 @@ func (d *device) sync(ctx context.Context) error {
 
 // await waits until ok, which is called with mu held.
 func (d *device) await(ctx context.Context, ok func() bool) error {
-	for {
-		d.mu.Lock()
-		change, now := d.change, ok()
-		d.mu.Unlock()
-		if now {
-			return nil
-		}
-		select {
-		case <-change:
-		case <-d.ended:
-			return fmt.Errorf("%s: %w: %w", d.account, errEnded, d.why)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	err := d.awaitOr(ctx, d.ended, ok)
+	if errors.Is(err, errEnded) {
+		err = fmt.Errorf("%s: %w: %w", d.account, err, d.why)
 	}
+	return err
 }
 
 // send sends the next message to an account, when the window lets it.

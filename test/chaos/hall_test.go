@@ -80,7 +80,7 @@ func newHall(t *testing.T, binary string, random *rand.Rand, phones int) *hall {
 	for i := range phones {
 		h.phones = append(h.phones, &phone{hall: h, index: i, account: i / perAccount, resource: fmt.Sprintf("p%d", i),
 			way: way(i+i/int(ways)) % ways, random: rand.New(rand.NewPCG(random.Uint64(), 0)), orders: make(chan order),
-			pings: map[int]bool{}, answered: map[letter]bool{}, change: make(chan struct{})})
+			pings: map[int]bool{}, answered: map[letter]bool{}})
 	}
 	if err := h.furnish(t.Context()); err != nil {
 		t.Fatal(err)

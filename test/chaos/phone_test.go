@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/kith-im/kith/internal/httpd"
@@ -44,19 +43,18 @@ type phone struct {
 	jid      jid.JID
 	orders   chan order
 
-	mu       sync.Mutex // guards all below, and is held while writing
-	wire     *wire      // nil: it has none, or is about to give up the one it had
-	id       string     // of the session
-	taken    uint32     // stanzas that were read
-	told     uint32     // how many of them it has said to have
-	recent   []func()   // undo what the others changed
-	sent     uint32     // stanzas
+	bell              // its mu guards all below, and is held while writing
+	wire     *wire    // nil: it has none, or is about to give up the one it had
+	id       string   // of the session
+	taken    uint32   // stanzas that were read
+	told     uint32   // how many of them it has said to have
+	recent   []func() // undo what the others changed
+	sent     uint32   // stanzas
 	open     []*stanza.Stanza
 	asked    int // stanzas that were sent since an acknowledgement was asked for
 	letters  int
 	pings    map[int]bool    // unanswered
 	answered map[letter]bool // requests
-	change   chan struct{}   // closed, and made anew, when one of these changes
 }
 
 // A wire is one connection of a phone. What is read before the phone has chosen it is held back.
@@ -250,29 +248,6 @@ func (p *phone) lost(w *wire) {
 	_, told := errors.AsType[*stream.PeerError](w.why)
 	if told || errors.Is(w.why, io.EOF) {
 		p.hall.wrong("%v: the server has ended the stream: %v", p.jid, w.why)
-	}
-}
-
-// changed wakes who waits. mu is held.
-func (p *phone) changed() {
-	close(p.change)
-	p.change = make(chan struct{})
-}
-
-// await waits until ok, which is called with mu held.
-func (p *phone) await(ctx context.Context, ok func() bool) error {
-	for {
-		p.mu.Lock()
-		change, now := p.change, ok()
-		p.mu.Unlock()
-		if now {
-			return nil
-		}
-		select {
-		case <-change:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 	}
 }
 

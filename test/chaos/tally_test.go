@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // What one phone sends another, or a whole account.
@@ -48,14 +47,13 @@ const maxDue = 200
 
 // A tally knows what is due to whom. It may be used by many goroutines.
 type tally struct {
-	mu     sync.Mutex // guards all below
-	flows  map[[2]int]*flow
-	due    []int // by phone: letters that are due to it
-	open   int   // of all
-	sent   int   // answers not included
-	came   int
-	again  int           // sessions that were resumed
-	change chan struct{} // closed, and made anew, when one of these changes
+	bell  // its mu guards all below
+	flows map[[2]int]*flow
+	due   []int // by phone: letters that are due to it
+	open  int   // of all
+	sent  int   // answers not included
+	came  int
+	again int // sessions that were resumed
 }
 
 // A flow is what goes from one phone to another one.
@@ -65,7 +63,7 @@ type flow struct {
 }
 
 func newTally(phones int) *tally {
-	return &tally{flows: map[[2]int]*flow{}, due: make([]int, phones), change: make(chan struct{})}
+	return &tally{flows: map[[2]int]*flow{}, due: make([]int, phones)}
 }
 
 func (l *tally) flow(from, to int) *flow {
@@ -147,12 +145,6 @@ func (l *tally) resumed() {
 	l.changed()
 }
 
-// changed wakes who waits. mu is held.
-func (l *tally) changed() {
-	close(l.change)
-	l.change = make(chan struct{})
-}
-
 // room waits until each of the phones may get one more.
 func (l *tally) room(ctx context.Context, phones ...int) error {
 	return l.await(ctx, func() bool {
@@ -168,23 +160,6 @@ func (l *tally) room(ctx context.Context, phones ...int) error {
 // all waits until everything has come.
 func (l *tally) all(ctx context.Context) error {
 	return l.await(ctx, func() bool { return l.open == 0 })
-}
-
-// await waits until ok, which is called with mu held.
-func (l *tally) await(ctx context.Context, ok func() bool) error {
-	for {
-		l.mu.Lock()
-		change, now := l.change, ok()
-		l.mu.Unlock()
-		if now {
-			return nil
-		}
-		select {
-		case <-change:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // missing lists some of what has not come.
