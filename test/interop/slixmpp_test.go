@@ -58,7 +58,11 @@ func testSlixmpp(t *testing.T, binary kith.Binary) {
 	})
 	t.Run("component", func(t *testing.T) {
 		t.Parallel()
-		testComponent(t, binary)
+		testComponent(t, binary, "component", "echo", "ann")
+	})
+	t.Run("push", func(t *testing.T) {
+		t.Parallel()
+		testComponent(t, binary, "push", "push", "ann", "ben")
 	})
 }
 

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A component (XEP-0114): a bot that says again what it hears, and people who talk to it."""
 
-import asyncio
-
-import slixmpp
-from peer import DOMAIN, PATIENCE, Peer, Play, address, ask, equal, is_message, is_presence
+from peer import DOMAIN, PATIENCE, Peer, Play, Service, address, ask, equal, is_message, is_presence
 
 play = Play()
 BOT = "echo." + DOMAIN
@@ -12,15 +9,11 @@ ann = address("ann")
 who = {}
 
 
-class Echo(slixmpp.ComponentXMPP):
+class Echo(Service):
     """Answers as the address that was written to."""
 
     def __init__(self, secret):
-        super().__init__(BOT, secret, "localhost", int(ask("port")))
-        self.use_ipv6 = False
-        self.use_aiodns = False
-        for plugin in ("xep_0030", "xep_0199"):
-            self.register_plugin(plugin)
+        super().__init__(BOT, secret, int(ask("port")))
         self["xep_0030"].add_identity(category="client", itype="bot", name="Echo")
         self.roster.auto_authorize = True
         self.roster.auto_subscribe = False
@@ -29,20 +22,6 @@ class Echo(slixmpp.ComponentXMPP):
     def say_again(self, message):
         if message["type"] != "error":
             self.send_message(mto=message["from"], mfrom=message["to"], mbody=message["body"], mtype="chat")
-
-    async def come(self):
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-        for event, result in (("session_start", True), ("stream_error", False), ("disconnected", False)):
-            self.add_event_handler(event, lambda _, result=result: done.done() or done.set_result(result))
-        self.connect()
-        return await asyncio.wait_for(done, PATIENCE)
-
-    async def leave(self):
-        gone = asyncio.get_running_loop().create_future()
-        self.add_event_handler("disconnected", lambda _: gone.done() or gone.set_result(None))
-        self.disconnect()
-        await asyncio.wait_for(gone, PATIENCE)
 
 
 @play.check

@@ -151,6 +151,32 @@ class Peer(slixmpp.ClientXMPP):
         self.send_presence(pto=jid, ptype=kind)
 
 
+class Service(slixmpp.ComponentXMPP):
+    """A component (XEP-0114), whose plugins let it answer what services are asked."""
+
+    def __init__(self, domain, secret, port):
+        super().__init__(domain, secret, "localhost", port)
+        self.use_ipv6 = False
+        self.use_aiodns = False
+        for plugin in ("xep_0030", "xep_0199"):
+            self.register_plugin(plugin)
+
+    async def come(self):
+        """Connects; False if the server refuses."""
+        done = asyncio.get_running_loop().create_future()
+        for event, result in (("session_start", True), ("stream_error", False), ("disconnected", False)):
+            self.add_event_handler(event, lambda _, result=result: done.done() or done.set_result(result))
+        self.connect()
+        return await asyncio.wait_for(done, PATIENCE)
+
+    async def leave(self):
+        """Ends the stream as it should be."""
+        gone = asyncio.get_running_loop().create_future()
+        self.add_event_handler("disconnected", lambda _: gone.done() or gone.set_result(None))
+        self.disconnect()
+        await asyncio.wait_for(gone, PATIENCE)
+
+
 async def befriend(one, other):
     """Two who are there see each other from now on."""
     for a, b in ((one, other), (other, one)):
