@@ -59,7 +59,7 @@ type link struct {
 func newLink(c net.Conn) *link {
 	l := &link{conn: c}
 	_ = c.SetWriteDeadline(time.Time{}) // it is flush's from now on; a connection that fails here fails when it is used
-	switch c := c.(type) { // and nothing that embeds them: it may read otherwise
+	switch c := c.(type) {              // and nothing that embeds them: it may read otherwise
 	case *net.TCPConn:
 		l.open(c)
 	case *net.UnixConn:
