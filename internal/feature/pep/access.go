@@ -10,6 +10,7 @@ import (
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/router"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 )
 
@@ -68,6 +69,29 @@ func (p *Pep) node(ctx context.Context, account jid.JID, id int64, who jid.JID, 
 		return item.Node{}, stanza.ServiceUnavailable
 	}
 	return item.Node{}, public(err)
+}
+
+// welcome lets those ask who know that there is such an account, or may: all others hear what they would hear if there was
+// none, however wrong their question is.
+func (p *Pep) welcome(ctx context.Context, q *router.Request) error {
+	who := q.From.Bare()
+	if who == q.Account {
+		return nil
+	}
+	i, err := p.contacts.Get(ctx, q.Owner.ID, who)
+	if err != nil || acquainted(i) {
+		return err
+	}
+	all, err := p.items.Nodes(ctx, q.Owner.ID)
+	if err != nil {
+		return err
+	}
+	for _, n := range all {
+		if n.Affiliations[who] != "" || may(q.Account, who, i, n) == nil {
+			return nil
+		}
+	}
+	return stanza.ServiceUnavailable
 }
 
 // visible returns the nodes of the account whose items who, a bare address, may see.

@@ -130,6 +130,9 @@ func (p *Pep) advertise() {
 
 // set does what a client wants done in the namespace of subscribers and publishers.
 func (p *Pep) set(ctx context.Context, q *router.Request) (xmlstream.Raw, error) {
+	if err := p.welcome(ctx, q); err != nil {
+		return "", err
+	}
 	act, option, err := only(q.Payload, ns)
 	if err != nil {
 		return "", err
@@ -159,6 +162,9 @@ func (p *Pep) set(ctx context.Context, q *router.Request) (xmlstream.Raw, error)
 
 // get answers what a client asks in that namespace. It runs beside the turn.
 func (p *Pep) get(ctx context.Context, q *router.Request) (xmlstream.Raw, error) {
+	if err := p.welcome(ctx, q); err != nil {
+		return "", err
+	}
 	act, option, err := only(q.Payload, ns)
 	if err != nil {
 		return "", err
