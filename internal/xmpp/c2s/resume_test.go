@@ -595,6 +595,7 @@ func TestLockedDuringRestart(t *testing.T) {
 		romeo := w.login("romeo", "orchard")
 		romeo.MustSend(t, chat("juliet", 1))
 		romeo.MustExpectNothing(t)
+		synctest.Wait()
 		id := w.Account("juliet")
 		w.change(func(tx *db.Tx) error { return w.Accounts.SetDisabled(tx, id, true) }) // and nobody kicks
 		w.restart(time.Second)
