@@ -38,8 +38,8 @@ func (o operator) run(command string, fields map[string]string) string {
 	n := o.ask(node+` action="execute"`, "")
 	c, ok := n.Child("http://jabber.org/protocol/commands", "command")
 	if ok && c.Attr("status") == "executing" {
-		x, ok := c.Child("jabber:x:data", "x")
-		if !ok || x.Attr("type") != "form" {
+		x, asks := c.Child("jabber:x:data", "x")
+		if !asks || x.Attr("type") != "form" {
 			o.t.Fatalf("%s asks nothing: %s", command, n.Raw())
 		}
 		var b strings.Builder

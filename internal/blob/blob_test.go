@@ -149,7 +149,7 @@ func TestParseID(t *testing.T) {
 			t.Errorf("%q: %v", s, ok)
 		}
 	}
-	if NewID() == NewID() {
+	if a, b := NewID(), NewID(); a == b {
 		t.Error("twice the same")
 	}
 }

@@ -288,7 +288,7 @@ func TestAway(t *testing.T) {
 			t.Errorf("at once: %q", got)
 		}
 		p := w.connectAfter("irc.example", secret, 10*time.Second)
-		if got := p.heard(); strings.Index(got, `id="1"`) < 0 || strings.Index(got, `id="2"`) < strings.Index(got, `id="1"`) {
+		if got := p.heard(); !strings.Contains(got, `id="1"`) || strings.Index(got, `id="2"`) < strings.Index(got, `id="1"`) {
 			t.Errorf("what waited came as %s", got)
 		}
 		p.conn.Close()
