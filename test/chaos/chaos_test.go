@@ -90,7 +90,7 @@ func TestKilled(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, uint64(i)+1))
 		t.Run(strconv.Itoa(i+1), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, binary, random)
+			w := newWorld(t, binary, random, append(accounts(), herald)...)
 			for n, r := range rounds {
 				begun := time.Now()
 				w.round(r)
@@ -102,6 +102,13 @@ func TestKilled(t *testing.T) {
 			}
 			w.settle(plan{}) // nothing comes again
 			w.inspect(true)
+		})
+	}
+	for i, plans := range devicePlans(random, points) {
+		random := rand.New(rand.NewPCG(seed, uint64(i)+1000))
+		t.Run(fmt.Sprintf("devices/%d", i+1), func(t *testing.T) {
+			t.Parallel()
+			several(t, binary, random, plans)
 		})
 	}
 }
@@ -146,6 +153,25 @@ func long(random *rand.Rand, points []string) [][]round {
 		worlds = append(worlds, rounds)
 	}
 	return worlds
+}
+
+// devicePlans are those for people with several devices: in the short form each fault point once and three random kills,
+// in the long one each at several passes and 60 random ones.
+func devicePlans(random *rand.Rand, points []string) [][]plan {
+	passes, kills := []int{1 + random.IntN(30)}, 3
+	if soak() {
+		passes, kills = []int{1, 3, 30, 200, 1000}, 60
+	}
+	var faults, others []plan
+	for _, p := range points {
+		for _, n := range passes {
+			faults = append(faults, atPoint(p, n))
+		}
+	}
+	for range kills {
+		others = append(others, atRandom(random, []int64{300, 3000, 12_000}[random.IntN(3)]))
+	}
+	return [][]plan{faults, others}
 }
 
 // checkpoint is the one fault point that is passed once in a thousand pages, and not with each act.

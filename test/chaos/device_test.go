@@ -58,14 +58,33 @@ type sending struct {
 	stanza *stanza.Stanza
 }
 
-// connect logs in as p, and goes on with the session of before where there is one.
-func (w *world) connect(ctx context.Context, s *server, p person) (*device, error) {
+// dial opens a stream to a server.
+func dial(ctx context.Context, s *server) (*xmpptest.Client, error) {
 	c, err := xmpptest.Dial(ctx, s.address, xmpptest.Options{
 		Domain: domain, Direct: true,
 		TLS: &tls.Config{ServerName: domain, InsecureSkipVerify: true}, // its own certificate; nobody is between
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return c, nil
+}
+
+// forLong lets a stream read and write for longer than anybody waits; where that cannot be, it is cut.
+func forLong(c *xmpptest.Client) error {
+	deadline := time.Now().Add(2 * lifetime)
+	err := errors.Join(c.Stream.SetReadDeadline(deadline), c.Stream.SetWriteDeadline(deadline))
+	if err != nil {
+		c.Cut()
+	}
+	return err
+}
+
+// connect logs in as p, and goes on with the session of before where there is one.
+func (w *world) connect(ctx context.Context, s *server, p person) (*device, error) {
+	c, err := dial(ctx, s)
+	if err != nil {
+		return nil, err
 	}
 	if err := c.Authenticate(ctx, p.account, password, "SCRAM-SHA-256"); err != nil {
 		c.Cut()
@@ -80,9 +99,7 @@ func (w *world) connect(ctx context.Context, s *server, p person) (*device, erro
 		c.Cut()
 		return nil, fmt.Errorf("bind %s: %w", p.account, err)
 	}
-	deadline := time.Now().Add(2 * lifetime) // nobody waits for so long
-	if err := errors.Join(c.Stream.SetReadDeadline(deadline), c.Stream.SetWriteDeadline(deadline)); err != nil {
-		c.Cut()
+	if err := forLong(c); err != nil {
 		return nil, err
 	}
 	d := &device{person: p, w: w, stream: c.Stream, ended: make(chan struct{}), last: map[string]int{},

@@ -88,12 +88,12 @@ func (k *disk) wrong(format string, args ...any) {
 	k.problems = append(k.problems, fmt.Sprintf(format, args...))
 }
 
-// open reads a copy of the database: opening it changes it, and the next life shall find what the last one left. Where that
-// was killed, it is not settled.
-func (w *world) open(settled bool) (_ *disk, err error) {
+// look calls f with a copy of the database, and the names of the accounts: to open it changes it, and the next life shall
+// find what the last one left.
+func (w *world) look(f func(d *db.DB, owners map[int64]string) error) (err error) {
 	dir, err := os.MkdirTemp(w.t.TempDir(), "copy")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer os.RemoveAll(dir) // else it goes with the test
 	for _, name := range []string{"kith.db", "kith.db-wal"} {
@@ -105,27 +105,36 @@ func (w *world) open(settled bool) (_ *disk, err error) {
 			err = os.WriteFile(filepath.Join(dir, name), b, 0o600)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
 	d, err := db.Open(w.t.Context(), db.Options{Path: filepath.Join(dir, "kith.db")})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-
-	k := &disk{sent: map[key][]archive.ID{}, received: map[key][]archive.ID{}, transit: map[key]int{}, marked: map[key]bool{}}
 	owners, err := readOwners(w.t.Context(), d)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	return f(d, owners)
+}
+
+// open reads the database. Where the last life was killed, it is not settled.
+func (w *world) open(settled bool) (*disk, error) {
+	k := &disk{sent: map[key][]archive.ID{}, received: map[key][]archive.ID{}, transit: map[key]int{}, marked: map[key]bool{}}
+	err := w.look(func(d *db.DB, owners map[int64]string) error { return k.read(w, d, owners, settled) })
+	return k, err
+}
+
+func (k *disk) read(w *world, d *db.DB, owners map[int64]string, settled bool) error {
 	a := archive.New(d, time.Now)
 	for id, name := range owners {
 		if err := k.readArchive(w, a, id, name); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	err = a.Transits(w.t.Context(), func(tr archive.Transit) error {
+	err := a.Transits(w.t.Context(), func(tr archive.Transit) error {
 		name, _, err := parse(tr.Raw)
 		if err == nil && (owners[tr.Owner] != name.from || tr.Hop != address(name.to)) {
 			err = fmt.Errorf("%v is on its way from %s to %s", name, owners[tr.Owner], tr.Hop)
@@ -138,7 +147,7 @@ func (w *world) open(settled bool) (_ *disk, err error) {
 			err = errors.Join(err, m.died(w.t.Context(), d, k))
 		}
 	}
-	return k, err
+	return err
 }
 
 func readOwners(ctx context.Context, d *db.DB) (map[int64]string, error) {

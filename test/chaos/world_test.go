@@ -61,18 +61,16 @@ type world struct {
 	random *rand.Rand // of the test's goroutine alone
 	ledger *ledger
 
-	mu       sync.Mutex         // guards all below
+	bell                        // its mu guards all below
 	memories map[string]*memory // by person; each is its person's alone, and the test's when nobody is there
 	server   *server            // of this life
 	steps    int64              // in this life
 	leaves   int                // in this life: connections that clients have ended
-	due      int64              // the step for which pass waits
-	reached  chan struct{}
 }
 
-func newWorld(t *testing.T, binary string, random *rand.Rand) *world {
+func newWorld(t *testing.T, binary string, random *rand.Rand, accounts ...string) *world {
 	w := &world{t: t, binary: binary, dir: t.TempDir(), random: random, ledger: newLedger(), memories: map[string]*memory{}}
-	for _, a := range append(accounts(), herald) {
+	for _, a := range accounts {
 		w.addUser(a)
 	}
 	return w
@@ -87,26 +85,19 @@ func (w *world) step() {
 	if w.steps == w.server.plan.after {
 		w.server.kill()
 	}
-	if w.reached != nil && w.steps >= w.due {
-		close(w.reached)
-		w.reached = nil
-	}
+	w.changed()
 }
 
-// pass waits until n more steps were made. One goroutine at a time may wait.
+// pass waits until n more steps were made.
 func (w *world) pass(ctx context.Context, s *server, n int64) error {
-	reached := make(chan struct{})
 	w.mu.Lock()
-	w.due, w.reached = w.steps+n, reached
+	due := w.steps + n
 	w.mu.Unlock()
-	select {
-	case <-reached:
-		return nil
-	case <-s.done:
+	err := w.awaitOr(ctx, s.done, func() bool { return w.steps >= due })
+	if errors.Is(err, errEnded) {
 		return errGone
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	return err
 }
 
 // left notes that a client ends its connection.
@@ -133,7 +124,7 @@ func (w *world) begin(p plan) (context.Context, context.CancelFunc, *server) {
 	w.t.Helper()
 	s := launch(w.t, w.binary, w.dir, p)
 	w.mu.Lock()
-	w.server, w.steps, w.leaves, w.reached = s, 0, 0, nil
+	w.server, w.steps, w.leaves = s, 0, 0
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(w.t.Context(), lifetime)
 	select {
@@ -165,13 +156,28 @@ func (w *world) report(s *server) {
 
 // chat is a life in which people send messages until the server is killed.
 func (w *world) chat(p plan) {
+	var all []func(context.Context, *server) error
+	for _, p := range people() {
+		random := rand.New(rand.NewPCG(w.random.Uint64(), 0))
+		if !p.away {
+			all = append(all, func(ctx context.Context, s *server) error { return w.live(ctx, s, p, random) })
+		}
+	}
+	s := w.until(p, all)
+	if ended, left := strings.Count(s.log.String(), `msg="session ended"`), w.leaves; ended > left {
+		w.ledger.wrong("the server ended %d sessions, and %d have left", ended, left)
+	}
+	w.report(s)
+}
+
+// until is a life in which all live until the server is killed.
+func (w *world) until(p plan, live []func(context.Context, *server) error) *server {
 	ctx, cancel, s := w.begin(p)
 	defer cancel()
 	var all sync.WaitGroup
-	for _, p := range people() {
-		random := rand.New(rand.NewPCG(w.random.Uint64(), 0))
-		if !p.away && !s.gone() {
-			all.Go(func() { w.during(s, w.live(ctx, s, p, random)) })
+	for _, f := range live {
+		if !s.gone() {
+			all.Go(func() { w.during(s, f(ctx, s)) })
 		}
 	}
 	err := s.wait(lifetime)
@@ -183,10 +189,7 @@ func (w *world) chat(p plan) {
 	if err != nil {
 		w.ledger.wrong("%v", err)
 	}
-	if ended, left := strings.Count(s.log.String(), `msg="session ended"`), w.leaves; ended > left {
-		w.ledger.wrong("the server ended %d sessions, and %d have left", ended, left)
-	}
-	w.report(s)
+	return s
 }
 
 // during notes an error, unless it is because the server was killed.
@@ -276,7 +279,7 @@ func (w *world) settle(p plan) {
 		}
 	}
 	if p == (plan{}) {
-		w.stop(s, there)
+		w.dismiss(s, there)
 	} else {
 		s.kill()
 		<-s.done
@@ -345,17 +348,25 @@ func (w *world) gather(ctx context.Context, s *server) (there []*device, err err
 	return there, err
 }
 
-// stop ends the server in good order, with devices connected.
-func (w *world) stop(s *server, there []*device) {
+// stop ends the server in good order, and reports whether it has ended by itself.
+func (w *world) stop(s *server) bool {
 	if err := s.stop(); err != nil {
 		w.ledger.wrong("stop: %v", err)
 	}
 	if err := s.wait(stopTime); err != nil {
 		w.ledger.wrong("%v", err)
-		return
+		return false
 	}
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
 		w.ledger.wrong("after SIGTERM the server ended with %v", s.cmd.ProcessState)
+	}
+	return true
+}
+
+// dismiss ends the server in good order, with devices connected.
+func (w *world) dismiss(s *server, there []*device) {
+	if !w.stop(s) {
+		return
 	}
 	for _, d := range there {
 		<-d.ended
