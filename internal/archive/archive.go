@@ -68,8 +68,10 @@ type Entry struct {
 	Raw     xmlstream.Raw
 }
 
-// cached bounds what an Archive remembers.
-const cached = 16384
+const (
+	cached      = 16384 // bounds what an Archive remembers
+	maxSearches = 2     // look through much at a time; the store has more readers, and others need them
+)
 
 // Archive is the service.
 type Archive struct {
@@ -84,7 +86,8 @@ type Archive struct {
 	older map[peer]int64 // the peers before those; those in use come back from here
 
 	policies policies
-	wanted   chan wanted // what is to be indexed
+	wanted   chan wanted   // what is to be indexed
+	searches chan struct{} // one for each search under way that looks through much
 }
 
 type peer struct {
@@ -98,7 +101,7 @@ type count struct{ id, n int64 }
 // New returns the archive in d. Entries are dated by now.
 func New(d *db.DB, now func() time.Time) *Archive {
 	return &Archive{db: d, now: now, cached: cached, last: map[int64]count{}, peers: map[peer]int64{},
-		wanted: make(chan wanted, 64)}
+		wanted: make(chan wanted, 64), searches: make(chan struct{}, maxSearches)}
 }
 
 // NextID gives an id to a message of owner that Append will record in the same act: it stands in the stanza itself

@@ -76,6 +76,14 @@ const (
 
 // Find returns the page that q asks for. It returns ErrUnknown where there is no entry with one of the ids in q.
 func (a *Archive) Find(ctx context.Context, q Query) (r Result, err error) {
+	if q.long() {
+		select {
+		case a.searches <- struct{}{}:
+			defer func() { <-a.searches }()
+		case <-ctx.Done():
+			return Result{}, fmt.Errorf("search archive: %w", ctx.Err())
+		}
+	}
 	f := &finder{Query: q}
 	err = a.db.Read(ctx, func(tx *db.ReadTx) (err error) {
 		r, err = f.find(tx)
@@ -88,6 +96,12 @@ func (a *Archive) Find(ctx context.Context, q Query) (r Result, err error) {
 		a.want(wanted{owner: q.Owner, texts: !q.AnyText})
 	}
 	return r, nil
+}
+
+// long reports whether the search looks at many entries, one by one.
+func (q *Query) long() bool {
+	const many = 100 // no more than a page of the archive
+	return !q.AnyText || q.With.IsFull() && q.IDs == nil || len(q.IDs) > many
 }
 
 // Ends returns the ids of the first and the last entry of owner; 0 where there is none.

@@ -10,8 +10,8 @@ import (
 )
 
 // There are two indexes besides the one by id: by peer, and by words. An owner's entries are put into them when the owner
-// has asked for such and much had to be looked through for that: what nobody asks for costs nothing, and a message that is
-// recorded waits for neither. What is not indexed yet is looked through.
+// has asked for such, or somebody took a message back, and much had to be looked through for that: what nobody asks for
+// costs nothing, and a message that is recorded waits for neither. What is not indexed yet is looked through.
 
 // indexWorth is how many entries are looked through before it is worth indexing them.
 const indexWorth = 100

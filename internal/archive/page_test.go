@@ -367,3 +367,35 @@ func BenchmarkRetracted(b *testing.B) {
 		}
 	}
 }
+
+// Who looks through much does not keep others from reading: few do so at a time.
+func TestSearchesWait(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *db.DB, a *archive.Archive, c *clock) {
+		e := received(t, d, a, "a word")
+		many := archive.All(juliet, 10)
+		many.IDs = slices.Repeat([]archive.ID{e.ID}, 200)
+		few, text, full, with := archive.All(juliet, 10), archive.All(juliet, 10), archive.All(juliet, 10), archive.All(juliet, 10)
+		few.IDs, full.With, with.With = []archive.ID{e.ID}, jid.MustParse("romeo@kith.example/orchard"), romeos
+		text.Text, text.AnyText = "word", false
+		end := a.Search()
+		for _, q := range []archive.Query{archive.All(juliet, 10), few, with} {
+			if _, err := a.Find(t.Context(), q); err != nil {
+				t.Errorf("%+v: %v", q, err)
+			}
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for _, q := range []archive.Query{many, text, full} {
+			if _, err := a.Find(gone, q); !errors.Is(err, context.Canceled) {
+				t.Errorf("%+v: %v", q, err)
+			}
+		}
+		end()
+		for _, q := range []archive.Query{many, text, full} {
+			if _, err := a.Find(t.Context(), q); err != nil {
+				t.Errorf("%+v: %v", q, err)
+			}
+		}
+	})
+}

@@ -5,6 +5,7 @@ package archive
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/xmpp/jid"
@@ -39,9 +40,10 @@ func (a *Archive) Retracted(ctx context.Context, owner int64, peer jid.JID, sent
 		return nil, nil
 	}
 	r := &Retraction{owner: owner, peer: peer, sent: sent, st: st, target: n.Attr("id")}
+	unindexed := 0
 	err := a.db.Read(ctx, func(tx *db.ReadTx) (err error) {
-		const q = `SELECT id FROM archive WHERE owner = $1 ORDER BY id DESC LIMIT 1` // archive_owner
-		if err = none(tx.QueryRow(q, owner).Scan(&r.seen)); err == nil {
+		f := &finder{Query: All(owner, 0), tx: tx}
+		if unindexed, r.seen, err = f.unknown(); err == nil {
 			r.found, _, err = r.original(tx, 0)
 		}
 		return err
@@ -49,11 +51,33 @@ func (a *Archive) Retracted(ctx context.Context, owner int64, peer jid.JID, sent
 	if err != nil {
 		return nil, fmt.Errorf("look for what is retracted: %w", err)
 	}
+	if unindexed >= indexWorth {
+		a.want(wanted{owner: owner})
+	}
 	return r, nil
 }
 
+// unknown returns how many entries are not in the index by peer yet, and the id of the last of all.
+func (f *finder) unknown() (n int, seen ID, err error) {
+	const q = `SELECT id FROM archive WHERE owner = $1 ORDER BY id DESC LIMIT 1` // archive_owner
+	if err := none(f.tx.QueryRow(q, f.Owner).Scan(&seen)); err != nil {
+		return 0, 0, err
+	}
+	if f.low, _, err = marks(f.tx, f.Owner); err != nil {
+		return 0, 0, err
+	}
+	f.high = math.MaxInt64
+	begin, err := f.edge(first)
+	if err != nil || begin.id == 0 {
+		return 0, seen, err
+	}
+	end, err := f.edge(last)
+	return int(end.n - begin.n + 1), seen, err
+}
+
 // Retract leaves a tombstone of the message that r takes back, where it is in the archive and by the same author
-// (XEP-0424 §5). It belongs into the act that records the retraction as the entry id.
+// (XEP-0424 §5), or where it waits. It belongs into the act that records the retraction as the entry id; 0 where that is not
+// recorded.
 func (a *Archive) Retract(tx *db.Tx, r *Retraction, id ID) error {
 	after := r.seen // what has come since
 	if r.found != 0 {
@@ -62,6 +86,11 @@ func (a *Archive) Retract(tx *db.Tx, r *Retraction, id ID) error {
 	found, st, err := r.original(tx, after)
 	if err != nil || found == 0 {
 		return err
+	}
+	if id == 0 {
+		if id, err = a.NextID(tx, r.owner); err != nil {
+			return err
+		}
 	}
 	var b xmlstream.Builder
 	b.Start(nsRetract, "retracted").Attr("id", r.st.ID).Attr("stamp", delay.Stamp(id.Time())) // XEP-0424 §4
@@ -74,11 +103,19 @@ func (a *Archive) Retract(tx *db.Tx, r *Retraction, id ID) error {
 	return nil
 }
 
-// originals looks for entries with a peer that begin in one of two ways: texts are compared byte by byte.
-const originals = `
-	SELECT id, raw FROM (
-		SELECT id, sent, raw FROM archive WHERE owner = $1 AND peer = $2 AND id > $3 ORDER BY id DESC LIMIT $4
-	) x WHERE sent = $5 AND (raw > $6 AND raw < $7 OR raw > $8 AND raw < $9) ORDER BY id DESC LIMIT 1` // archive_owner
+// These look for entries with a peer, $2, after an id, $3, that begin in one of two ways: texts are compared byte by byte.
+const (
+	begins = `) x WHERE sent = $5 AND (raw > $6 AND raw < $7 OR raw > $8 AND raw < $9) ORDER BY id DESC LIMIT 1`
+
+	originals = `SELECT id, raw FROM (
+		SELECT id, sent, raw FROM archive WHERE owner = $1 AND peer = $2 AND id > $3 ORDER BY id DESC LIMIT $4` + begins  // archive_owner
+	originalsWith = `SELECT id, raw FROM (
+		SELECT w.id, a.sent, a.raw FROM archive_with w JOIN archive a ON a.seq = w.seq
+		WHERE w.owner = $1 AND w.peer = $2 AND w.id > $3 ORDER BY w.id DESC LIMIT $4` + begins  // its key
+	originalsPassing = `SELECT id, raw FROM (
+		SELECT id, sent, raw FROM archive
+		WHERE owner = $1 AND peer = -$2 AND peer < 0 AND +id > $3 ORDER BY seq DESC LIMIT $4` + begins  // archive_passing
+)
 
 // original returns the newest entry after the id after that r takes back, and its stanza; 0 where there is none.
 func (r *Retraction) original(tx db.Querier, after ID) (ID, *stanza.Stanza, error) {
@@ -87,15 +124,32 @@ func (r *Retraction) original(tx db.Querier, after ID) (ID, *stanza.Stanza, erro
 	if err := none(tx.QueryRow(q, r.owner, r.peer.String()).Scan(&peer)); err != nil || peer == 0 {
 		return 0, nil, err
 	}
-	args := []any{r.owner, peer, int64(after), retractable, r.sent}
-	for _, typ := range []string{"chat", ""} {
-		head := beginning(typ, r.target)
-		args = append(args, head+" ", head+"!") // which follows the blank
+	mark, _, err := marks(tx, r.owner)
+	if err != nil {
+		return 0, nil, err
 	}
 	var id ID
 	var raw string
-	if err := none(tx.QueryRow(originals, args...).Scan(&id, &raw)); err != nil || id == 0 {
-		return 0, nil, err
+	for _, look := range []struct {
+		q     string
+		after ID
+	}{{originals, max(after, mark)}, {originalsWith, after}, {originalsPassing, after}} {
+		args := []any{r.owner, peer, int64(look.after), retractable, r.sent}
+		for _, typ := range []string{"chat", ""} {
+			head := beginning(typ, r.target)
+			args = append(args, head+" ", head+"!") // which follows the blank
+		}
+		var found ID
+		var text string
+		if err := none(tx.QueryRow(look.q, args...).Scan(&found, &text)); err != nil {
+			return 0, nil, err
+		}
+		if found > id {
+			id, raw = found, text
+		}
+	}
+	if id == 0 {
+		return 0, nil, nil
 	}
 	st, err := parse(raw)
 	if err != nil || st.ID != r.target || !r.by(st) {

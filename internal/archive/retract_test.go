@@ -70,3 +70,49 @@ func TestRetractedIsNotFound(t *testing.T) {
 		}
 	})
 }
+
+// What is taken back is found where it is in the index by peer, behind it, and while it only waits; and who takes something
+// back in a long archive has it indexed, so that the next time little is looked through.
+func TestRetractedWherever(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *db.DB, a *archive.Archive, c *clock) {
+		device := jid.MustParse("romeo@kith.example/orchard")
+		keep := func(id string, passing bool) archive.ID {
+			st := stanza.New(stanza.Message, "chat", id, device, juliets, "<body>a secret</body>")
+			return add(t, d, a, archive.Entry{Owner: juliet, Peer: romeos, Waiting: passing, Passing: passing, Raw: st.Raw()}).ID
+		}
+		ids := map[string]archive.ID{"old": keep("old", false), "twice": keep("twice", false), "waits": keep("waits", true)}
+		for range 150 {
+			keep("", false)
+		}
+		if err := a.Index(t.Context(), juliet, false); err != nil {
+			t.Fatal(err)
+		}
+		first := ids["twice"]
+		ids["twice"], ids["new"], ids["new waits"] = keep("twice", false), keep("new", false), keep("new waits", true)
+		for id, is := range ids {
+			st := stanza.New(stanza.Message, "chat", "r", device, juliets, `<retract xmlns="urn:xmpp:message-retract:1" id="`+xmlstream.Raw(id)+`"/>`)
+			back, err := a.Retracted(t.Context(), juliet, romeos, false, st)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, d, func(tx *db.Tx) error { return a.Retract(tx, back, 0) })
+			if e, err := a.Get(t.Context(), juliet, is); err != nil || strings.Contains(string(e.Raw), "secret") {
+				t.Errorf("%s is %s, %v", id, e.Raw, err)
+			}
+		}
+		if e, err := a.Get(t.Context(), juliet, first); err != nil || !strings.Contains(string(e.Raw), "secret") {
+			t.Errorf("the older one of that id is %s, %v", e.Raw, err)
+		}
+		if a.Wanted() {
+			t.Error("little was looked through, and is to be indexed")
+		}
+		for range 150 {
+			keep("", false)
+		}
+		st := stanza.New(stanza.Message, "chat", "r", device, juliets, `<retract xmlns="urn:xmpp:message-retract:1" id="none"/>`)
+		if _, err := a.Retracted(t.Context(), juliet, romeos, false, st); err != nil || !a.Wanted() {
+			t.Errorf("much was looked through, and is not to be indexed: %v", err)
+		}
+	})
+}
