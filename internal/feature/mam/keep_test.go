@@ -304,3 +304,43 @@ func TestRetractionAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// What is taken back is gone also where the owner wants nothing archived: what was before, and what only waits.
+func TestUnwantedRetraction(t *testing.T) {
+	t.Parallel()
+	routertest.Each(t, func(w *routertest.World) {
+		romeo, juliet := w.Bind("romeo/desk"), w.Bind("juliet/balcony")
+		juliet.Sendf(`<presence/>`)
+		w.Settle()
+		say := func(id, inside string) {
+			time.Sleep(time.Second)
+			romeo.Sendf(`<message to="juliet@" type="chat" id="%s">%s</message>`, id, inside)
+			w.Settle()
+		}
+		retract := func(id string) string { return `<retract xmlns="urn:xmpp:message-retract:1" id="` + id + `"/>` }
+		say("a", `<body>secret</body>`)
+		for _, d := range []*routertest.Device{romeo, juliet} {
+			d.Sendf(`<iq type="set" id="1"><prefs xmlns="urn:xmpp:mam:2" default="never"/></iq>`)
+		}
+		w.Settle()
+		say("r1", retract("a"))
+		juliet.Sendf(`<presence type="unavailable"/>`)
+		w.Settle()
+		say("b", `<body>secret</body>`)
+		say("c", `<body>not secret</body>`)
+		say("r2", retract("b"))
+		say("d", `<body>secret</body><no-permanent-store xmlns="urn:xmpp:hints"/>`)
+		say("r3", retract("d"))
+		for name, want := range map[string]int{"romeo": 1, "juliet": 6} {
+			list := entries(w, name)
+			for _, e := range list {
+				if strings.Contains(string(e.Raw), "<body>secret") {
+					t.Errorf("%s still has %s", name, e.Raw)
+				}
+			}
+			if len(list) != want {
+				t.Errorf("%s has %d", name, len(list))
+			}
+		}
+	})
+}

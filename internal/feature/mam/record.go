@@ -38,7 +38,7 @@ func (m *mam) record(ctx context.Context, t *router.Trip) error {
 			how = passing
 		}
 	}
-	if how == no || how == passing && !t.Waits {
+	if how == no {
 		return nil
 	}
 	e := archive.Entry{
@@ -49,24 +49,27 @@ func (m *mam) record(ctx context.Context, t *router.Trip) error {
 		Passing: how == passing,
 		Raw:     st.Raw(), // without an id, which is the row's
 	}
-	var back *archive.Retraction
-	if how == archived {
-		var err error
-		if back, err = m.store.Retracted(ctx, e.Owner, e.Peer, e.Sent, st); err != nil {
-			return err
-		}
+	back, err := m.store.Retracted(ctx, e.Owner, e.Peer, e.Sent, st)
+	if err != nil {
+		return err
+	}
+	kept := how == archived || t.Waits
+	if !kept && back == nil {
+		return nil
 	}
 	t.Write(func(tx *db.Tx) (err error) {
-		if t.ArchiveID, err = m.store.Append(tx, e); err != nil {
-			return err
+		if kept {
+			if t.ArchiveID, err = m.store.Append(tx, e); err != nil {
+				return err
+			}
 		}
-		if back != nil { // XEP-0424 §4
+		if back != nil { // XEP-0424 §4; also where it is not kept itself: its author wants the other gone
 			if err := m.store.Retract(tx, back, t.ArchiveID); err != nil {
 				return err
 			}
 		}
 		// XEP-0359 §3: the recipient's devices see it, and nobody else (XEP-0313 §3.5).
-		if t.Side == router.Inbound && !e.Passing {
+		if t.Side == router.Inbound && how == archived {
 			t.Stanza = st.With(stanzaid.New(t.Account, t.ArchiveID.String()))
 		}
 		return nil
