@@ -37,7 +37,7 @@ var (
 	ErrNodes = errors.New("item: too many nodes")
 	// ErrPayload says that the item is larger than the node takes (XEP-0060 §7.1.3.4: payload-too-big).
 	ErrPayload = errors.New("item: the payload is too big")
-	// ErrQuota says that all the account's items together would be more than it may have.
+	// ErrQuota says that all the account's items together, or what its nodes say of themselves, would be more than it may have.
 	ErrQuota = errors.New("item: the account has no room left")
 	// ErrName says that the name of a node or the id of an item is empty or too long.
 	ErrName = errors.New("item: name or id is empty or too long")
@@ -52,6 +52,7 @@ var (
 const (
 	maxName   = 1023 // bytes of a node's name, and of an item's id
 	maxPeople = 1000 // affiliations, and subscriptions, of one node
+	maxOfOne  = 20   // subscriptions of one person among them
 )
 
 // An Owner is an account that has nodes.

@@ -430,3 +430,86 @@ func TestCache(t *testing.T) {
 		t.Error(c.size)
 	}
 }
+
+// What nodes need besides their items is bounded, too, by all nodes of an account together; and nobody takes all the room that
+// there is for followers.
+func TestBoundsOfNodes(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB) {
+		s, o := New(d, Options{}), juliet
+		full := func(what string, want error, f func(tx *db.Tx, node string, i int) error) {
+			t.Helper()
+			for i := range 1000 {
+				node := fmt.Sprintf("%s %d", what, i)
+				err := try(t, d, func(tx *db.Tx) error {
+					if err := s.Create(tx, o, node, Default()); err != nil {
+						return err
+					}
+					return f(tx, node, i)
+				})
+				switch {
+				case err == nil:
+				case errors.Is(err, want) && i > 3:
+					return
+				default:
+					t.Fatalf("%s, at %d: %v", what, i, err)
+				}
+			}
+			t.Errorf("%s: there is no end", what)
+		}
+		long := strings.Repeat("x", 1000)
+		full("subscriptions", ErrPeople, func(tx *db.Tx, node string, i int) error {
+			for k := range 100 {
+				if err := s.Subscribe(tx, o, node, jid.MustParse(fmt.Sprintf("p%d@kith.example/%s", k, long))); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		// There is room for what the owner has to say.
+		full("affiliations", ErrQuota, func(tx *db.Tx, node string, i int) error {
+			some := map[jid.JID]Affiliation{}
+			for k := range 100 {
+				some[jid.MustParse(fmt.Sprintf("%s%d@kith.example", long, k))] = Member
+			}
+			return s.Affiliate(tx, o, node, some)
+		})
+		if err := try(t, d, func(tx *db.Tx) error {
+			c := Default()
+			for range 64 {
+				c.Groups = append(c.Groups, long)
+			}
+			for i := range 16 {
+				if err := s.Configure(tx, o, fmt.Sprintf("subscriptions %d", i%5), c); err != nil {
+					return err
+				}
+				if err := s.Create(tx, o, fmt.Sprintf("g %d", i), c); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); !errors.Is(err, ErrQuota) {
+			t.Errorf("configurations: %v", err)
+		}
+
+		write(t, d, func(tx *db.Tx) error { // all else is gone
+			_, err := tx.Exec(`DELETE FROM item_node`)
+			return err
+		})
+		if err := try(t, d, func(tx *db.Tx) error {
+			if err := s.Create(tx, o, "n", Default()); err != nil {
+				return err
+			}
+			for i := range 20 {
+				if err := s.Subscribe(tx, o, "n", jid.MustParse(fmt.Sprintf("spam@kith.example/%d", i))); err != nil {
+					return err
+				}
+			}
+			if err := s.Subscribe(tx, o, "n", jid.MustParse("spam@kith.example/20")); !errors.Is(err, ErrPeople) {
+				t.Errorf("one person, at 20: %v", err)
+			}
+			return s.Subscribe(tx, o, "n", jid.MustParse("romeo@kith.example"))
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -54,7 +55,7 @@ func (s *Service) Last(ctx context.Context, owner int64, n Node) (it Item, ok bo
 	}
 	var last *Item
 	err = s.db.Read(ctx, func(tx *db.ReadTx) (err error) {
-		last, err = readLast(tx, owner, n.Name)
+		last, err = readLast(tx, owner, n.Name, math.MaxInt)
 		return err
 	})
 	if err != nil || last == nil {
@@ -190,17 +191,20 @@ func readNodes(tx *db.ReadTx, owner int64) (list []Node, err error) {
 		if list[i].Items == 0 {
 			continue
 		}
-		if list[i].last, err = readLast(tx, owner, list[i].Name); err != nil {
+		// What is too large to be held is not even read: all of an account's may be much.
+		if list[i].last, err = readLast(tx, owner, list[i].Name, maxLast); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
 }
 
-// readLast returns the last item of a node, nil where it keeps none.
-func readLast(tx db.Querier, owner int64, node string) (*Item, error) {
-	const q = `SELECT ` + columns + ` FROM item WHERE owner = $1 AND node = $2 ORDER BY place DESC LIMIT 1` // item_place
-	it, err := scan(tx.QueryRow(q, owner, node))
+// readLast returns the last item of a node, nil where it keeps none, or one of more than most bytes.
+func readLast(tx db.Querier, owner int64, node string, most int) (*Item, error) {
+	const q = `
+		SELECT ` + columns + ` FROM item WHERE owner = $1 AND node = $2 AND size <= $3
+		AND place = (SELECT place FROM item WHERE owner = $1 AND node = $2 ORDER BY place DESC LIMIT 1)` // item_place, twice
+	it, err := scan(tx.QueryRow(q, owner, node, most))
 	switch {
 	case errors.Is(err, db.ErrNoRows):
 		return nil, nil

@@ -15,7 +15,7 @@ import (
 	"github.com/kith-im/kith/internal/xmpp/stanza"
 )
 
-// Create makes a node. It returns ErrExists, ErrNodes, ErrName or ErrConfig.
+// Create makes a node. It returns ErrExists, ErrNodes, ErrName, ErrConfig or ErrQuota.
 func (s *Service) Create(tx *db.Tx, owner Owner, node string, c Config) error {
 	n, err := s.create(tx, owner, node, c)
 	if err != nil {
@@ -56,7 +56,26 @@ func (s *Service) create(tx *db.Tx, owner Owner, node string, c Config) (Node, e
 	case have >= s.o.Nodes:
 		return Node{}, ErrNodes
 	}
-	return n, nil
+	return n, s.fits(tx, owner, about, ErrQuota)
+}
+
+// What the nodes of an account may need besides their items: all of it is read and held together.
+const (
+	about     = `config || affiliations` // by the owner
+	followers = `subscriptions`          // by others, who do not take the owner's room
+	maxAbout  = 1 << 20                  // bytes of each
+)
+
+// fits returns full where the nodes of an account need more than they may.
+func (s *Service) fits(tx *db.Tx, owner Owner, what string, full error) error {
+	var sum int64
+	if err := tx.QueryRow(`SELECT coalesce(sum(octet_length(`+what+`)), 0) FROM item_node WHERE owner = $1`, owner.ID).Scan(&sum); err != nil {
+		return fmt.Errorf("sum up nodes: %w", err)
+	}
+	if sum > maxAbout {
+		return full
+	}
+	return nil
 }
 
 // Publish publishes an item and returns its id. Where there is no such node it is made with c (XEP-0060 §7.1.4); a node
@@ -190,7 +209,7 @@ func (s *Service) Retract(tx *db.Tx, owner Owner, node string, notify bool, ids 
 	if err := s.count(tx, owner, n); err != nil {
 		return err
 	}
-	if n.last, err = readLast(tx, owner.ID, node); err != nil {
+	if n.last, err = readLast(tx, owner.ID, node, maxLast); err != nil {
 		return err
 	}
 	s.tell(tx, Change{Owner: owner, Kind: Retracted, Node: n, Items: gone, Notify: notify || n.Config.NotifyRetract})
@@ -228,8 +247,8 @@ func (s *Service) Delete(tx *db.Tx, owner Owner, node, to string) error {
 	return nil
 }
 
-// Configure gives a node another Config (XEP-0060 §8.2). What it no longer keeps goes untold. It returns ErrNoNode or
-// ErrConfig.
+// Configure gives a node another Config (XEP-0060 §8.2). What it no longer keeps goes untold. It returns ErrNoNode,
+// ErrConfig or ErrQuota.
 func (s *Service) Configure(tx *db.Tx, owner Owner, node string, c Config) error {
 	if err := s.check(c); err != nil {
 		return err
@@ -248,7 +267,10 @@ func (s *Service) Configure(tx *db.Tx, owner Owner, node string, c Config) error
 	if err := s.set(tx, owner, node, `UPDATE item_node SET config = $3 WHERE owner = $1 AND node = $2`, c); err != nil {
 		return err
 	}
-	if n.last, err = readLast(tx, owner.ID, node); err != nil {
+	if err := s.fits(tx, owner, about, ErrQuota); err != nil {
+		return err
+	}
+	if n.last, err = readLast(tx, owner.ID, node, maxLast); err != nil {
 		return err
 	}
 	s.tell(tx, Change{Owner: owner, Kind: Configured, Node: n, Notify: c.NotifyConfig})
@@ -268,7 +290,7 @@ func (s *Service) set(tx *db.Tx, owner Owner, node, q string, v any) error {
 }
 
 // Affiliate says what people, by their bare addresses, are to a node; "" takes somebody out (XEP-0060 §8.9.2). It returns
-// ErrNoNode or ErrPeople.
+// ErrNoNode, ErrPeople or ErrQuota.
 func (s *Service) Affiliate(tx *db.Tx, owner Owner, node string, changed map[jid.JID]Affiliation) error {
 	n, err := s.Lookup(tx, owner.ID, node)
 	if err != nil {
@@ -292,7 +314,10 @@ func (s *Service) Affiliate(tx *db.Tx, owner Owner, node string, changed map[jid
 	if err := s.set(tx, owner, node, `UPDATE item_node SET affiliations = $3 WHERE owner = $1 AND node = $2`, list); err != nil {
 		return err
 	}
-	if n.last, err = readLast(tx, owner.ID, node); err != nil {
+	if err := s.fits(tx, owner, about, ErrQuota); err != nil {
+		return err
+	}
+	if n.last, err = readLast(tx, owner.ID, node, maxLast); err != nil {
 		return err
 	}
 	s.tell(tx, Change{Owner: owner, Kind: Affiliated, Node: n})
@@ -306,11 +331,21 @@ func (s *Service) Subscribe(tx *db.Tx, owner Owner, node string, who jid.JID) er
 		switch {
 		case slices.Contains(list, who):
 			return list, nil
-		case len(list) >= maxPeople:
+		case len(list) >= maxPeople, addresses(list, who) >= maxOfOne:
 			return nil, ErrPeople
 		}
 		return append(list, who), nil
 	})
+}
+
+// addresses counts those of one person.
+func addresses(list []jid.JID, who jid.JID) (n int) {
+	for _, a := range list {
+		if a.Bare() == who.Bare() {
+			n++
+		}
+	}
+	return n
 }
 
 // Unsubscribe ends that (XEP-0060 §6.2). It returns ErrNoNode or ErrNotSubscribed.
@@ -337,7 +372,10 @@ func (s *Service) subscriptions(tx *db.Tx, owner Owner, node string, change func
 	if err := s.set(tx, owner, node, q, n.Subscriptions); err != nil {
 		return err
 	}
-	if n.last, err = readLast(tx, owner.ID, node); err != nil {
+	if err := s.fits(tx, owner, followers, ErrPeople); err != nil {
+		return err
+	}
+	if n.last, err = readLast(tx, owner.ID, node, maxLast); err != nil {
 		return err
 	}
 	tx.After(func() { s.cache.change(owner.ID, n, false) })
