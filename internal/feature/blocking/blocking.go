@@ -31,6 +31,9 @@ const (
 	nsErrors = "urn:xmpp:blocking:errors"
 )
 
+// maxReports are kept of one request: each may have copies of messages. Whom the others name is blocked all the same.
+const maxReports = 20
+
 // Presence shows and hides an account; the feature of that name implements it. Both run in the account's turn.
 type Presence interface {
 	// Hide tells those who see the account's devices, and are in the set, that they are gone.
@@ -113,8 +116,10 @@ func (b *Blocking) block(ctx context.Context, q *router.Request) (xmlstream.Raw,
 		if a.IsZero() {
 			return "", malformed(item)
 		}
-		if keep := b.Reports.Read(ctx, q, a, item); keep != nil {
-			reports = append(reports, keep)
+		if len(reports) < maxReports {
+			if keep := b.Reports.Read(ctx, q, a, item); keep != nil {
+				reports = append(reports, keep)
+			}
 		}
 		list = append(list, a)
 	}

@@ -477,3 +477,23 @@ func TestReport(t *testing.T) {
 		}
 	})
 }
+
+// However many are blocked at once, few reports are written in that act; all are blocked.
+func TestManyReports(t *testing.T) {
+	routertest.Each(t, func(w *routertest.World) {
+		s := setStage(w)
+		var items strings.Builder
+		for i := range 150 {
+			fmt.Fprintf(&items, `<item jid="spam%d@"><report xmlns="urn:xmpp:reporting:1" reason="urn:xmpp:reporting:spam"/></item>`, i)
+		}
+		s.juliet.Sendf(`<iq type="set" id="1"><block xmlns="urn:xmpp:blocking">%s</block></iq>`, items.String())
+		s.expect(s.juliet, "many blocks with reports", "iq result ")
+		reports, err := w.Reports.List(context.Background(), 0, 1000)
+		if err != nil || len(reports) != 20 {
+			t.Errorf("%d reports, %v", len(reports), err)
+		}
+		if list, err := w.Blocks.List(context.Background(), w.Account("juliet")); err != nil || len(list) != 150 {
+			t.Errorf("%d are blocked, %v", len(list), err)
+		}
+	})
+}
