@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kith-im/kith/internal/config"
+	"github.com/kith-im/kith/internal/feature/avatar"
 	"github.com/kith-im/kith/internal/feature/blocking"
 	"github.com/kith-im/kith/internal/feature/bookmarks"
 	"github.com/kith-im/kith/internal/feature/caps"
@@ -25,6 +26,7 @@ import (
 	"github.com/kith-im/kith/internal/feature/reporting"
 	"github.com/kith-im/kith/internal/feature/roster"
 	"github.com/kith-im/kith/internal/feature/upload"
+	"github.com/kith-im/kith/internal/feature/vcard"
 	"github.com/kith-im/kith/internal/feature/version"
 	"github.com/kith-im/kith/internal/invite"
 	"github.com/kith-im/kith/internal/item"
@@ -64,6 +66,10 @@ func install(r *router.Router, s *services, c config.Config, o Options, landing 
 	s.contacts.OnChange(pubsub.ContactChanged)
 	p.Introduce(pubsub.Probe)
 
+	pictures := avatar.Install(r, avatar.Options{Log: o.Log.With("pkg", "avatar"), Items: s.items, May: pubsub.May, Again: p.Again})
+	s.items.OnChange(pictures.Changed)
+	vcard.Install(r, vcard.Options{DB: s.db, Items: s.items, Beside: s.private, Contacts: s.contacts, Avatars: pictures,
+		May: pubsub.May})
 	marks := bookmarks.Install(r, bookmarks.Options{DB: s.db, Log: o.Log.With("pkg", "bookmarks"), Items: s.items, Beside: s.private})
 	s.items.OnChange(marks.Changed)
 	private.Install(r, private.Options{DB: s.db, Store: s.private, Contacts: s.contacts,

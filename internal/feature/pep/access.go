@@ -111,3 +111,12 @@ func (p *Pep) visible(ctx context.Context, account jid.JID, id int64, who jid.JI
 	}
 	return list, nil
 }
+
+// May reports whether who, a bare address, may see what is in a node: for features that show it in another form.
+func (p *Pep) May(ctx context.Context, o item.Owner, who jid.JID, n item.Node) (bool, error) {
+	if who == o.JID {
+		return true, nil
+	}
+	i, err := p.contacts.Get(ctx, o.ID, who)
+	return err == nil && may(o.JID, who, i, n) == nil, err
+}

@@ -26,6 +26,7 @@ import (
 	"github.com/kith-im/kith/internal/contact"
 	"github.com/kith-im/kith/internal/db"
 	"github.com/kith-im/kith/internal/db/dbtest"
+	"github.com/kith-im/kith/internal/feature/avatar"
 	"github.com/kith-im/kith/internal/feature/blocking"
 	"github.com/kith-im/kith/internal/feature/bookmarks"
 	"github.com/kith-im/kith/internal/feature/caps"
@@ -39,6 +40,7 @@ import (
 	privately "github.com/kith-im/kith/internal/feature/private"
 	"github.com/kith-im/kith/internal/feature/reporting"
 	"github.com/kith-im/kith/internal/feature/roster"
+	"github.com/kith-im/kith/internal/feature/vcard"
 	"github.com/kith-im/kith/internal/item"
 	"github.com/kith-im/kith/internal/keyfile"
 	"github.com/kith-im/kith/internal/private"
@@ -178,9 +180,12 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 			}
 		})
 		own := private.New(w.DB, private.Options{})
+		pictures := avatar.Install(r, avatar.Options{Log: o.Log, Items: w.Items, May: pubsub.May, Again: p.Again})
+		vcard.Install(r, vcard.Options{DB: w.DB, Items: w.Items, Beside: own, Contacts: w.Contacts, Avatars: pictures, May: pubsub.May})
 		marks := bookmarks.Install(r, bookmarks.Options{DB: w.DB, Log: o.Log, Items: w.Items, Beside: own})
 		w.Items.OnChange(func(c item.Change) {
 			if w.home(c.Owner.JID) == i {
+				pictures.Changed(c)
 				marks.Changed(c)
 			}
 		})
