@@ -190,10 +190,14 @@ func (s *Service) slot(ctx context.Context, owner int64, q Request) (Slot, error
 	return Slot{Put: at, Get: at, Authorization: "Bearer " + s.sign(id, now.Add(lifetime))}, nil
 }
 
-// room reports, with an error, where there is no room for a file of that size. Slots that nobody used hold it no longer
-// than they are good.
+// room reports, with an error, where there is no room for a file of that size. Slots that nobody uses hold it no longer
+// than they are good; those to which something is being brought, until it is there.
 func (s *Service) room(tx *db.Tx, owner, size int64, now time.Time) error {
 	unused := now.Add(-lifetime).UnixMicro()
+	today, err := s.today(tx, owner, now)
+	if err != nil {
+		return err
+	}
 	var files, kept int64
 	const inAll = `
 		SELECT COUNT(*), COALESCE(SUM(size), 0) FROM upload
@@ -201,31 +205,62 @@ func (s *Service) room(tx *db.Tx, owner, size int64, now time.Time) error {
 	if err := tx.QueryRow(inAll, owner, unused).Scan(&files, &kept); err != nil {
 		return fmt.Errorf("add up the files of %d: %w", owner, err)
 	}
+	// From the youngest on: what is too much is too much until the file that makes it so is a day old.
+	var quota error
+	bytes := size
+	for i, t := range today {
+		switch {
+		case t.done || t.created > unused:
+			bytes += t.size
+		case s.isBusy(t.id): // slowly
+			bytes += t.size
+			files++
+			kept += t.size
+		}
+		if quota == nil && (bytes > s.PerDay || i+1 >= dayOfSlots) {
+			quota = &QuotaError{Retry: time.UnixMicro(t.created).Add(day).UTC()}
+		}
+	}
 	if files >= maxFiles || kept+size > s.PerPerson {
 		return ErrFull
 	}
+	return quota
+}
+
+// A taken slot is one that somebody was given within the last day.
+type taken struct {
+	id            blob.ID
+	created, size int64 // µs, bytes
+	done          bool
+}
+
+// today lists what an account was given within a day, the youngest first. They are dayOfSlots at most.
+func (s *Service) today(tx *db.Tx, owner int64, now time.Time) (list []taken, err error) {
 	// upload_owner
-	rows, err := tx.Query(`SELECT created_at, done_at, size FROM upload WHERE owner = $1 AND created_at > $2 ORDER BY created_at DESC`,
+	rows, err := tx.Query(`SELECT id, created_at, done_at, size FROM upload WHERE owner = $1 AND created_at > $2 ORDER BY created_at DESC`,
 		owner, now.Add(-day).UnixMicro())
 	if err != nil {
-		return fmt.Errorf("add up the day of %d: %w", owner, err)
+		return nil, fmt.Errorf("add up the day of %d: %w", owner, err)
 	}
 	defer rows.Close()
-	// From the youngest on: what is too much is too much until the file that makes it so is a day old.
-	slots, bytes := 0, size
 	for rows.Next() {
-		var created, done, n int64
-		if err := rows.Scan(&created, &done, &n); err != nil {
-			return fmt.Errorf("add up the day of %d: %w", owner, err)
+		var id string
+		var t taken
+		var done int64
+		if err := rows.Scan(&id, &t.created, &done, &t.size); err != nil {
+			return nil, fmt.Errorf("add up the day of %d: %w", owner, err)
 		}
-		if slots++; done > 0 || created > unused {
-			bytes += n
-		}
-		if bytes > s.PerDay || slots >= dayOfSlots {
-			return &QuotaError{Retry: time.UnixMicro(created).Add(day).UTC()}
-		}
+		t.id, t.done = blob.ID(id), done > 0
+		list = append(list, t)
 	}
-	return rows.Err()
+	return list, rows.Err()
+}
+
+// isBusy reports whether something is being brought to a slot.
+func (s *Service) isBusy(id blob.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy[id]
 }
 
 // validName reports whether s can be the name of a file: one of a folder, not the folder itself or another, and nothing

@@ -589,6 +589,48 @@ func TestTwoAtOnce(t *testing.T) {
 	}
 }
 
+// TestSlowlyBrought holds that what is still being brought when its slot has ended takes room: who brings many files slowly
+// has no more of it than others.
+func TestSlowlyBrought(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *Options) { o.PerPerson = 3000 })
+	var ends []*io.PipeWriter
+	brought := make(chan int, 3)
+	for range 3 {
+		s := w.slot(romeo, Request{Name: "x", Size: 1000})
+		pr, pw := io.Pipe()
+		ends = append(ends, pw)
+		go func() {
+			r := httptest.NewRequest("PUT", s.Put, pr)
+			r.ContentLength = 1000
+			r.Header.Set("Authorization", s.Authorization)
+			rec := httptest.NewRecorder()
+			w.handler.ServeHTTP(rec, r)
+			brought <- rec.Code
+		}()
+		if _, err := pw.Write([]byte("a")); err != nil { // now it reads
+			t.Fatal(err)
+		}
+	}
+	w.later(lifetime + time.Second)
+	if _, err := w.Slot(t.Context(), romeo, Request{Name: "y", Size: 1}); !errors.Is(err, ErrFull) {
+		t.Errorf("while three are on their way: %v", err)
+	}
+	w.PerPerson = 10_000
+	_, err := w.Slot(t.Context(), romeo, Request{Name: "y", Size: 1})
+	if _, ok := errors.AsType[*QuotaError](err); !ok {
+		t.Errorf("while three are on their way: %v", err)
+	}
+	w.slot(juliet, Request{Name: "y", Size: 1000})
+	for _, pw := range ends { // they are given up, and hold nothing
+		pw.CloseWithError(io.ErrUnexpectedEOF)
+		if got := <-brought; got != http.StatusBadRequest {
+			t.Errorf("one that broke off: %d", got)
+		}
+	}
+	w.slot(romeo, Request{Name: "y", Size: 1000})
+}
+
 // TestLarge: 100 MiB, over a connection, with hardly any memory; and with 100-continue, and broken off.
 func TestLarge(t *testing.T) {
 	if testing.Short() {
