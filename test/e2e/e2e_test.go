@@ -5,6 +5,8 @@
 // TypeScript because the browser is driven from there, and run by the tools and packages of the web app. This file
 // builds the binary once and starts them.
 //
+// A device that is no browser is slixmpp; without it, what needs that is left out. KITH_SOAK=1 makes long what can be.
+//
 // KITH_SCREENSHOTS=FOLDER leaves a picture of every screen there, on a phone and on a desk, light and dark.
 package e2e
 
@@ -31,9 +33,16 @@ func TestApp(t *testing.T) {
 			kith.Missing(t, "the built web app (make web)")
 		}
 	}
+	python := "/usr/bin/python3" // that of the system: the one that slixmpp is installed for
+	if err := exec.CommandContext(t.Context(), python, "-c", "import slixmpp").Run(); err != nil {
+		if os.Getenv("CI") == "true" {
+			kith.Missing(t, "python3-slixmpp")
+		}
+		python = ""
+	}
 	c := exec.CommandContext(t.Context(), "node", runner, "run", "--config", "e2e.config.ts")
 	c.Dir = web
-	c.Env = append(os.Environ(), "KITH_BIN="+string(kith.Build(t)), "KITH_CHROMIUM="+chromium, "NO_COLOR=1")
+	c.Env = append(os.Environ(), "KITH_BIN="+string(kith.Build(t)), "KITH_CHROMIUM="+chromium, "KITH_PYTHON="+python, "NO_COLOR=1")
 	c.Stdout, c.Stderr = t.Output(), t.Output()
 	if err := c.Run(); err != nil {
 		t.Errorf("the tests in the browser: %v", err)

@@ -69,6 +69,11 @@ export class Kith {
     await Promise.race([said, gone]);
   }
 
+  /** The file of the certificate that it has made for itself. */
+  get certificate(): string {
+    return join(this.folder, 'data', 'self-signed.crt');
+  }
+
   /** The link for the first admin, which a server without one shows in a terminal. */
   async firstLink(): Promise<string> {
     for (;;) {
