@@ -52,6 +52,13 @@ func TestPublic(t *testing.T) {
 		{"64:ff9b::7f00:1", false},
 		{"64:ff9b::909:909", true},
 		{"64:ff9b:1::909:909", false},
+		{"64:ff9b::a9fe:a9fe", false},
+		{"::ffff:0:7f00:1", false}, // RFC 2765, of old
+		{"::ffff:0:909:909", false},
+		{"1::1", false},
+		{"4000::1", false},
+		{"2000::5efe:7f00:1", true}, // no more than a number
+		{"192.88.99.1", false},
 		{"2002:7f00:1::1", false},
 		{"2002:909:909::1", true},
 	} {

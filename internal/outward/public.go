@@ -3,7 +3,6 @@
 package outward
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"strings"
 )
@@ -15,17 +14,14 @@ func reserved() []netip.Prefix {
 		netip.MustParsePrefix("100.64.0.0/10"),   // shared by customers of one provider
 		netip.MustParsePrefix("192.0.0.0/24"),    // of protocols
 		netip.MustParsePrefix("192.0.2.0/24"),    // examples
+		netip.MustParsePrefix("192.88.99.0/24"),  // relays of 6to4, of old
 		netip.MustParsePrefix("198.18.0.0/15"),   // measurements
 		netip.MustParsePrefix("198.51.100.0/24"), // examples
 		netip.MustParsePrefix("203.0.113.0/24"),  // examples
 		netip.MustParsePrefix("240.0.0.0/4"),     // and broadcast
-		netip.MustParsePrefix("64:ff9b:1::/48"),  // NAT64 within a network
-		netip.MustParsePrefix("100::/64"),        // discarded
 		netip.MustParsePrefix("2001::/23"),       // of protocols, Teredo among them
 		netip.MustParsePrefix("2001:db8::/32"),   // examples
 		netip.MustParsePrefix("3fff::/20"),       // examples
-		netip.MustParsePrefix("5f00::/16"),       // segment routing
-		netip.MustParsePrefix("fec0::/10"),       // site-local, of old
 	}
 }
 
@@ -40,25 +36,25 @@ func Public(a netip.Addr) bool {
 			return false
 		}
 	}
+	if !a.Is6() {
+		return true
+	}
 	if inner, ok := wrapped(a); ok {
 		return Public(inner)
 	}
-	return true
+	// All that was ever given to anybody is in here; other forms of IPv4 addresses are not, nor what is of one place only.
+	return netip.MustParsePrefix("2000::/3").Contains(a)
 }
 
-// wrapped returns the IPv4 address that an IPv6 address leads to, where it is of a kind that does.
+// wrapped returns the IPv4 address that an IPv6 address leads to, where it is of a kind that does and may be on the
+// Internet.
 func wrapped(a netip.Addr) (netip.Addr, bool) {
-	if !a.Is6() {
-		return netip.Addr{}, false
-	}
 	b := a.As16()
 	switch {
 	case netip.MustParsePrefix("64:ff9b::/96").Contains(a): // NAT64
 		return netip.AddrFrom4([4]byte(b[12:16])), true
 	case b[0] == 0x20 && b[1] == 0x02: // 6to4
 		return netip.AddrFrom4([4]byte(b[2:6])), true
-	case binary.BigEndian.Uint64(b[:8]) == 0 && b[8]|b[9]|b[10]|b[11] == 0: // ::a.b.c.d, of old
-		return netip.AddrFrom4([4]byte(b[12:16])), true
 	}
 	return netip.Addr{}, false
 }
