@@ -356,7 +356,7 @@ func (t *turn) ending(d *Device) *job {
 func (t *turn) hide(d *Device) {
 	t.setDevices(t.without(d))
 	if t.drainer == d {
-		t.drainer = nil
+		t.stopDraining()
 	}
 	if t.addressed == d {
 		t.addressed = nil

@@ -112,9 +112,11 @@ func (t *Trip) Route(st *stanza.Stanza) { t.r.hop(st, nil, t.ticket.share()) }
 
 // Copy gives a device st, which carries a copy of the trip's message. On the Inbound side it then counts among those that
 // were given the message.
+//
+// A device that catches up with what waited gets the copy in its place among that.
 func (t *Trip) Copy(d *Device, st *stanza.Stanza) {
 	if t.Side == Outbound || t.Self {
-		d.send(st, nil)
+		d.turn.copy(d, t.ArchiveID, st, nil)
 		return
 	}
 	if t.Took == nil {
@@ -122,7 +124,7 @@ func (t *Trip) Copy(d *Device, st *stanza.Stanza) {
 	}
 	g := given{d.JID, d.State()}
 	t.Took[d.JID] = g.state
-	d.send(st, &copyFate{t.Stanza, g})
+	d.turn.copy(d, t.ArchiveID, st, &copyFate{t.Stanza, g})
 }
 
 // Gets are the devices that the message itself goes to, as far as they are known by the Copy stage.

@@ -42,6 +42,7 @@ type turn struct {
 	fetched   map[archive.ID]bool      // waiting messages that were sent to a device, and neither taken nor lost yet
 	kept      map[archive.ID]*delivery // of those, what was in queues when the server stopped
 	shared    map[archive.ID]*delivery // waiting messages that others were given while one device catches up
+	copies    []copied                 // for the drainer, which has not come to them yet, in the archive's order
 	queries   int                      // running beside the turn
 	queued    []func()
 }

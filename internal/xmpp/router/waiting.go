@@ -4,6 +4,7 @@ package router
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -30,7 +31,7 @@ func (t *Trip) DeliverWaiting() {
 	}
 	turn := t.Device.turn
 	if d := turn.drainer; d != nil && d.asleep.Load() != 0 {
-		turn.drainer = nil // what it has not been sent yet need not wait until it wakes
+		turn.stopDraining() // what it has not been sent yet need not wait until it wakes
 	}
 	turn.drain(t.Device)
 }
@@ -70,7 +71,7 @@ func (d *Device) takes() bool {
 func (t *turn) drainNext(d *Device, after archive.ID) {
 	t.post(&job{alone: true, after: func(ctx context.Context, _ error) {
 		if t.drainer == d && !d.takes() {
-			t.drainer = nil
+			t.stopDraining()
 		}
 		if t.drainer != d { // it has left, or wants no more
 			t.drainAny(ctx)
@@ -79,7 +80,7 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 		page, err := t.r.Store.Marked(ctx, t.taken.owner, after, drainPage)
 		if err != nil {
 			t.r.log.ErrorContext(ctx, "read what waits", "err", err)
-			t.drainer = nil
+			t.stopDraining()
 			return
 		}
 		fate := &pageFate{t: t, d: d, more: len(page) == drainPage}
@@ -115,13 +116,11 @@ func (t *turn) drainNext(d *Device, after archive.ID) {
 		if len(refused) > 0 {
 			t.post(t.unmarking(refused))
 		}
-		if !fate.more {
-			t.drainAgain(d)
-		}
+		t.fetch(d, list, fate)
 		switch {
-		case len(list) > 0:
-			t.fetch(d, list, fate)
-		case fate.more:
+		case !fate.more:
+			t.drainAgain(d)
+		case len(list) == 0:
 			t.drainNext(d, fate.end)
 		}
 	}})
@@ -176,8 +175,16 @@ func (t *turn) unmarking(ids []archive.ID) *job {
 	}
 }
 
-// fetch sends what waits to d.
+// fetch sends a page of what waits to d, which may have nothing for it.
 func (t *turn) fetch(d *Device, list []*stanza.Stanza, fate *pageFate) {
+	end := fate.end
+	if !fate.more {
+		end = math.MaxInt64
+	}
+	if len(list) == 0 {
+		t.sendCopies(d, end)
+		return
+	}
 	if t.fetched == nil {
 		t.fetched = map[archive.ID]bool{}
 	}
@@ -188,9 +195,11 @@ func (t *turn) fetch(d *Device, list []*stanza.Stanza, fate *pageFate) {
 	t.mu.Lock()
 	t.pages++
 	t.mu.Unlock()
-	for _, st := range list {
+	for i, st := range list {
+		t.sendCopies(d, fate.ids[i])
 		d.send(st, fate)
 	}
+	t.sendCopies(d, end)
 }
 
 // share notes that a message which waits for the device that catches up is given to others as well: they need not fetch it

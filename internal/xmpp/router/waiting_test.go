@@ -4,6 +4,7 @@ package router_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -116,6 +117,52 @@ func TestSlowDrain(t *testing.T) {
 		slow.Ack(uint32(len(first) + len(presences(slow.Take()))))
 		w.Settle()
 		wantBodies(w, slow, numbers(100, 160))
+	})
+}
+
+// TestCopiesInTheirPlace holds that a device which fetches what waited gets copies in the archive's order, too: a client
+// whose connection breaks meanwhile asks the archive for what is behind the newest that it has.
+func TestCopiesInTheirPlace(t *testing.T) {
+	routertest.Each(t, func(w *routertest.World) {
+		w.Account("juliet")
+		romeo := w.Bind("romeo/desk")
+		say(romeo, "juliet@", 0, 150)
+		w.Settle()
+		slow := w.Bind("juliet/slow")
+		slow.Resumable()
+		slow.Sendf(`<iq type="set" id="c"><enable xmlns="urn:xmpp:carbons:2"/></iq>`)
+		w.Settle()
+		slow.Sendf(`<presence/>`)
+		w.Settle()
+		first := slow.Take() // the answer, its own presence, and a page
+		fast := w.Come("juliet/fast", 0)
+		say(fast, "romeo@", 150, 151)
+		w.Settle()
+		say(romeo, "juliet@", 151, 152)
+		w.Settle()
+		say(romeo, fast.JID.String(), 152, 153)
+		w.Settle()
+		say(romeo, "juliet@", 153, 154)
+		w.Settle()
+		var got []string
+		take := func(list []*stanza.Stanza) (n uint32) {
+			for _, st := range list {
+				if text := bodyOf(st); text != "" {
+					got = append(got, text)
+				}
+			}
+			return uint32(len(list))
+		}
+		h := take(first)
+		for range 3 {
+			h += take(slow.Take())
+			slow.Ack(h)
+			w.Settle()
+		}
+		take(slow.Take())
+		if want := numbers(0, 154); !slices.Equal(got, want) {
+			w.T.Errorf("got %v, want %v", got, want)
+		}
 	})
 }
 
