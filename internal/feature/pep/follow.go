@@ -16,12 +16,15 @@ import (
 const nsOwn = "https://kith.im/protocol/pep"
 
 // following marks a notification that is for the devices of a contact that want it. named are addresses of the contact that
-// have subscribed themselves.
-func following(node string, named []jid.JID) xmlstream.Raw {
+// have subscribed themselves, and barred those that are to hear nothing.
+func following(node string, named, barred []jid.JID) xmlstream.Raw {
 	var b xmlstream.Builder
 	b.Start(nsOwn, "following").Attr("node", node)
 	for _, who := range named {
 		b.Start(nsOwn, "named").Text(who.String()).End()
+	}
+	for _, who := range barred {
+		b.Start(nsOwn, "barred").Text(who.String()).End()
 	}
 	return b.End().Build()
 }
@@ -44,13 +47,17 @@ func (p *Pep) follow(ctx context.Context, t *router.Trip) error {
 		return nil
 	}
 	if n, ok := st.Child(nsOwn, "following"); ok {
-		var named []jid.JID
+		var named, barred []jid.JID
 		for x := range n.Children() {
-			if who, err := jid.Parse(x.Text()); err == nil {
+			switch who, err := jid.Parse(x.Text()); {
+			case err != nil:
+			case x.Is(nsOwn, "barred"):
+				barred = append(barred, who)
+			default:
 				named = append(named, who)
 			}
 		}
-		p.give(ctx, t.Account, st.Without(ours), n.Attr("node"), named)
+		p.give(ctx, t.Account, st.Without(ours), n.Attr("node"), named, barred)
 		return router.ErrDropped
 	}
 	if n, ok := st.Child(nsOwn, "wants"); ok {
@@ -67,11 +74,12 @@ func (p *Pep) follow(ctx context.Context, t *router.Trip) error {
 }
 
 // give gives a notification to the account's devices that want it (XEP-0060 §9.2), and to those that have subscribed
-// themselves; no device gets it twice. It runs in the account's turn.
-func (p *Pep) give(ctx context.Context, account jid.JID, m *stanza.Stanza, node string, named []jid.JID) {
+// themselves, but not to those that are barred; no device gets it twice. It runs in the account's turn.
+func (p *Pep) give(ctx context.Context, account jid.JID, m *stanza.Stanza, node string, named, barred []jid.JID) {
 	for _, d := range p.r.Devices(account) {
 		a := d.Available()
 		switch {
+		case slices.Contains(barred, d.JID):
 		case slices.Contains(named, d.JID), // XEP-0163 §4.3.2
 			a != nil && a.Priority >= 0 && slices.Contains(named, account),
 			a != nil && p.caps.Of(ctx, d).Wants(node):

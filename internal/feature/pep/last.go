@@ -143,7 +143,7 @@ func (p *Pep) serve(ctx context.Context, t *router.Trip, wants []string) error {
 		if !sendsLast(n) || !slices.Contains(wants, n.Name) {
 			continue
 		}
-		ok, err := p.follows(ctx, o, t.Stanza.From.Bare(), n)
+		ok, err := p.follows(ctx, o, t.Stanza.From, n)
 		if err != nil {
 			return err
 		}
@@ -154,14 +154,14 @@ func (p *Pep) serve(ctx context.Context, t *router.Trip, wants []string) error {
 	return nil
 }
 
-// follows reports whether who, a bare address, is subscribed to a node without having asked for it: they get the owner's
-// presence, and may see the node (XEP-0060 §9.1.2).
-func (p *Pep) follows(ctx context.Context, o item.Owner, who jid.JID, n item.Node) (bool, error) {
+// follows reports whether a device's owner is subscribed to a node without having asked for it: they get the presence of the
+// node's owner, and may see the node (XEP-0060 §9.1.2).
+func (p *Pep) follows(ctx context.Context, o item.Owner, device jid.JID, n item.Node) (bool, error) {
 	subscribers, err := p.contacts.Subscribers(ctx, o.ID)
-	if err != nil || !slices.Contains(subscribers, who) {
+	if err != nil || !slices.Contains(subscribers, device.Bare()) {
 		return false, err
 	}
-	return p.reaches(ctx, o, who, n)
+	return p.reaches(ctx, o, device, n)
 }
 
 // seen sees what others tell the account.

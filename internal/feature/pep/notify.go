@@ -83,7 +83,11 @@ func (p *Pep) tell(ctx context.Context, c item.Change) error {
 	if err != nil {
 		return err
 	}
-	p.give(ctx, from, m, c.Node.Name, named[from]) // whatever the access model (XEP-0060 §9.1.1)
+	barred, err := p.barred(ctx, c.Owner)
+	if err != nil {
+		return err
+	}
+	p.give(ctx, from, m, c.Node.Name, named[from], nil) // whatever the access model (XEP-0060 §9.1.1)
 	delete(named, from)
 
 	implied, err := p.implied(ctx, c.Owner, c.Node)
@@ -93,10 +97,10 @@ func (p *Pep) tell(ctx context.Context, c item.Change) error {
 	for _, who := range implied {
 		switch {
 		case who.Domain() == p.r.Domain.Domain():
-			p.r.Route(m.With(following(c.Node.Name, named[who])).Addressed(from, who))
+			p.r.Route(m.With(following(c.Node.Name, named[who], barred[who])).Addressed(from, who))
 		case !slices.Contains(named[who], who):
 			for _, full := range p.remote.follow(from, who, c.Node.Name) {
-				if !slices.Contains(named[who], full) {
+				if !slices.Contains(named[who], full) && !slices.Contains(barred[who], full) {
 					p.r.Route(m.Addressed(from, full))
 				}
 			}
@@ -117,7 +121,7 @@ func (p *Pep) named(ctx context.Context, o item.Owner, n item.Node) (map[jid.JID
 	list := map[jid.JID][]jid.JID{}
 	for _, who := range n.Subscriptions {
 		bare := who.Bare()
-		ok, err := p.reaches(ctx, o, bare, n)
+		ok, err := p.reaches(ctx, o, who, n)
 		if err != nil {
 			return nil, err
 		}
@@ -128,14 +132,35 @@ func (p *Pep) named(ctx context.Context, o item.Owner, n item.Node) (map[jid.JID
 	return list, nil
 }
 
-// reaches reports whether what is published at n may be sent to who, a bare address.
-func (p *Pep) reaches(ctx context.Context, o item.Owner, who jid.JID, n item.Node) (bool, error) {
+// barred are devices of people who are not blocked themselves, by their bare addresses (XEP-0191 §6).
+func (p *Pep) barred(ctx context.Context, o item.Owner) (list map[jid.JID][]jid.JID, err error) {
+	if p.blocks == nil {
+		return nil, nil
+	}
+	blocked, err := p.blocks.Of(ctx, o.ID)
+	if err != nil {
+		return nil, err
+	}
+	for a := range blocked.All() {
+		if a.IsFull() {
+			if list == nil {
+				list = map[jid.JID][]jid.JID{}
+			}
+			list[a.Bare()] = append(list[a.Bare()], a)
+		}
+	}
+	return list, nil
+}
+
+// reaches reports whether what is published at n may be sent to an address.
+func (p *Pep) reaches(ctx context.Context, o item.Owner, to jid.JID, n item.Node) (bool, error) {
+	who := to.Bare()
 	if who == o.JID {
 		return true, nil
 	}
 	if p.blocks != nil { // XEP-0163 §4.3.3
 		blocked, err := p.blocks.Of(ctx, o.ID)
-		if err != nil || blocked.Covers(who) {
+		if err != nil || blocked.Covers(to) {
 			return false, err
 		}
 	}
