@@ -14,6 +14,7 @@ import (
 	"github.com/kith-im/kith/internal/feature/clients"
 	"github.com/kith-im/kith/internal/feature/commands"
 	"github.com/kith-im/kith/internal/feature/disco"
+	"github.com/kith-im/kith/internal/feature/displayed"
 	"github.com/kith-im/kith/internal/feature/entitytime"
 	"github.com/kith-im/kith/internal/feature/invites"
 	"github.com/kith-im/kith/internal/feature/lastactivity"
@@ -45,6 +46,7 @@ func install(r *router.Router, s *services, c config.Config, o Options, landing 
 	version.Install(r, "Kith", o.Version)
 	entitytime.Install(r, time.Now)
 	register.Install(r, register.Options{DB: s.db, Accounts: s.accounts, Remove: remove})
+	displayed.Install(r, s.items) // before messages are recorded
 	mam.Install(r, s.archive, s.contacts)
 	carbons.Install(r)
 
@@ -94,5 +96,6 @@ func wellKnown() map[string]item.Config {
 	return map[string]item.Config{
 		bookmarks.Node: bookmarks.NodeConfig(),
 		bookmarks.List: bookmarks.ListConfig(),
+		displayed.Node: displayed.NodeConfig(),
 	}
 }

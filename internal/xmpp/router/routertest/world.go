@@ -33,6 +33,7 @@ import (
 	"github.com/kith-im/kith/internal/feature/carbons"
 	"github.com/kith-im/kith/internal/feature/clients"
 	"github.com/kith-im/kith/internal/feature/csi"
+	"github.com/kith-im/kith/internal/feature/displayed"
 	"github.com/kith-im/kith/internal/feature/mam"
 	"github.com/kith-im/kith/internal/feature/pep"
 	"github.com/kith-im/kith/internal/feature/ping"
@@ -191,6 +192,7 @@ func open(t *testing.T, path string, routers int, remote *abroad) *World {
 		})
 		privately.Install(r, privately.Options{DB: w.DB, Store: own, Contacts: w.Contacts,
 			Keepers: map[xmlstream.Name]privately.Keeper{bookmarks.Name(): marks}})
+		displayed.Install(r, w.Items)
 		mam.Install(r, w.Archive, w.Contacts)
 		carbons.Install(r)
 		if err := w.installPush(ctx, r, i, keys); err != nil {
