@@ -48,8 +48,8 @@ func Install(r *router.Router) {
 	}
 	for local, on := range map[string]bool{"enable": true, "disable": false} {
 		r.HandleIQ(router.Self, "set", nsCarbons, local, c.set(on))
-		r.HandleIQ(router.Account, "set", nsCarbons, local, refuse)
 	}
+	// Who is not a device of the account is not told that there is one, as not-allowed would (XEP-0280 §4.1, §5.1).
 	r.OnBind(c.bound, nsCarbons)
 	r.OnMessage(router.Outbound, router.Copy, c.sent)
 	r.OnMessage(router.Inbound, router.Copy, c.received)
@@ -63,9 +63,6 @@ func (c *carbons) set(on bool) router.IQFunc {
 		return "", nil
 	}
 }
-
-// refuse answers who is not a client of the account (XEP-0280 §4.1, §5.1).
-func refuse(context.Context, *router.Request) (xmlstream.Raw, error) { return "", stanza.NotAllowed }
 
 // bound turns copies on for a client that asks for it as it binds (XEP-0386 §3.2.1): that cannot fail, and has no answer.
 func (c *carbons) bound(_ context.Context, d *router.Device, bind xmlstream.Node) xmlstream.Raw {

@@ -271,18 +271,25 @@ func TestCopiesQueue(t *testing.T) {
 	})
 }
 
-// TestNotAllowed holds that only a device of the account can ask for its copies (XEP-0280 §4.1, §5.1).
+// TestNotAllowed holds that only a device of the account can ask for its copies (XEP-0280 §4.1, §5.1), and that nobody else
+// finds out by that whether there is such an account.
 func TestNotAllowed(t *testing.T) {
 	t.Parallel()
 	routertest.Each(t, func(w *routertest.World) {
 		w.Account("romeo")
 		juliet := w.Come("juliet/balcony", 0)
 		for _, what := range []string{"enable", "disable"} {
-			juliet.Sendf(`<iq to="romeo@" type="set" id="1"><%s xmlns="urn:xmpp:carbons:2"/></iq>`, what)
-			w.Settle()
-			for _, st := range juliet.Take() {
-				if e, _ := st.Child(xmlstream.NSClient, "error"); st.Type != "error" || !hasChild(e, "not-allowed") {
-					t.Errorf("%s: got %s", what, st.Raw())
+			for _, whom := range []string{"romeo", "nobody"} {
+				juliet.Sendf(`<iq to="%s@" type="set" id="1"><%s xmlns="urn:xmpp:carbons:2"/></iq>`, whom, what)
+				w.Settle()
+				got := juliet.Take()
+				for _, st := range got {
+					if e, _ := st.Child(xmlstream.NSClient, "error"); st.Type != "error" || !hasChild(e, "service-unavailable") {
+						t.Errorf("%s: got %s", what, st.Raw())
+					}
+				}
+				if len(got) != 1 {
+					t.Errorf("%s: got %d", what, len(got))
 				}
 			}
 		}
