@@ -15,7 +15,7 @@ type bookmark struct {
 	autojoin   bool
 	nick       string
 	password   string
-	extensions []xmlstream.Raw // of any namespace (XEP-0402 §2)
+	extensions []xmlstream.Raw // of any namespace (XEP-0402 §2), such as what is to ring (XEP-0492 §2.1)
 	rest       []xmlstream.Raw // what else is in an item, and must not be lost
 }
 

@@ -23,7 +23,8 @@ func (p *Presence) storeIn(ctx context.Context, t *router.Trip) error {
 	if st.To.IsFull() && st.Type != string(contact.Subscribe) && p.device(st.To) == nil {
 		return router.ErrDropped // RFC 6121 §8.5.3.2.2
 	}
-	// RFC 6121 §3.1.3: as if to the bare address; what is kept says so too.
+	// RFC 6121 §3.1.3: as if to the bare address; what is kept says so too. It is kept as it came, with a nickname
+	// (XEP-0172 §4.1), and with where somebody says to have been before (XEP-0283 §4.4).
 	token, st := tokenOf(st.Addressed(st.From.Bare(), t.Account))
 	t.Stanza = st
 	by, invited := invite.By{}, false

@@ -108,7 +108,8 @@ func (p *Presence) direct(ctx context.Context, t *router.Trip) {
 	t.Route(st)
 }
 
-// arrive makes a device available, or changes how it is (RFC 6121 §4.2.2, §4.4.2).
+// arrive makes a device available, or changes how it is (RFC 6121 §4.2.2, §4.4.2). All that it says is for others to see, and
+// for those who come later, such as since when nobody has touched it (XEP-0319 §2.1).
 func (p *Presence) arrive(ctx context.Context, t *router.Trip) error {
 	st, d := t.Stanza, t.Device
 	before := d.Available()

@@ -174,7 +174,7 @@ func older(n xmlstream.Node) (list []xmlstream.Raw) {
 			continue
 		}
 		if k.older == "ORG" && found {
-			part = "ORGUNIT" // XEP-0292 §11.3.3; RFC 6350 has units as further texts
+			part = "ORGUNIT" // XEP-0292 §11.3.3 has none; vCard4 itself has them as further texts
 		}
 		if k.older == "TEL" {
 			v = strings.TrimPrefix(v, call)
