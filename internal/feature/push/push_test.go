@@ -144,6 +144,28 @@ func TestAcknowledged(t *testing.T) {
 	})
 }
 
+// TestConnectionLost holds that a device whose connection goes before it has acknowledged a message is woken for it, and
+// for that one only.
+func TestConnectionLost(t *testing.T) {
+	t.Parallel()
+	play(t, func(s *stage) {
+		d := s.device("phone")
+		d.Resumable()
+		s.says("hark")
+		synctest.Wait()
+		d.Ack(1)
+		time.Sleep(2 * time.Second)
+		s.says("soft")
+		synctest.Wait()
+		time.Sleep(time.Second)
+		d.Sleep()
+		time.Sleep(time.Minute)
+		if got, want := s.told(s.phone), "message soft @3s"; got != want {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	})
+}
+
 // TestGrace holds what happens while a push waits, since another device is in use.
 func TestGrace(t *testing.T) {
 	t.Parallel()

@@ -35,8 +35,9 @@ type HeldFunc func(ctx context.Context, d *Device, st *stanza.Stanza)
 
 // OnHeld has f hear, in the turn of the device's account, of what is queued for a device that is Idle or Asleep and that
 // no trip's Notify stage tells of: requests, requests to subscribe, and headlines such as events of PEP. It hears also of
-// messages that went to a device while that was Awake, and that it has not acknowledged in time, so that the Notify stage
-// was told a better state than was true: these come as the trip had them, and each once.
+// messages that went to a device while that was Awake, and that it has not acknowledged in time, or before it lost its
+// connection, so that the Notify stage was told a better state than was true: these come as the trip had them, and each
+// once.
 func (r *Router) OnHeld(f HeldFunc) { r.held = append(r.held, f) }
 
 // hold tells who wants to know of what a device that is not awake was sent.
@@ -124,7 +125,8 @@ func (d *Device) doze(ctx context.Context, dozing bool) {
 // Dozing reports whether the device has slept for long. It is for the turn of its account.
 func (d *Device) Dozing() bool { return d.dozing }
 
-// Silent notes that the session's client does not acknowledge what it is sent, fates being what that hangs on.
+// Silent notes that the session's client does not acknowledge what it is sent, or cannot any more, fates being what that
+// hangs on.
 func (b *Binding) Silent(fates []session.Fate) {
 	if b.home == "" {
 		b.r.silent(b.device, fates)

@@ -4,12 +4,14 @@ package session
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/kith-im/kith/internal/xmpp/jid"
 	"github.com/kith-im/kith/internal/xmpp/stanza"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
 // weighed says how long a stanza may wait by its type.
@@ -216,5 +218,34 @@ func TestNobodyWeighs(t *testing.T) {
 		s.SetIdle(true)
 		s.Send(presence("romeo", "romeo"), nil)
 		check(t, "at once", out.take(), []string{"romeo"})
+	})
+}
+
+// Who is told that stream management is on hears so at once, although nobody looks at its client.
+func TestEnabledWhileIdle(t *testing.T) {
+	bubble(t, func(t *testing.T, s *Session, out *fakeStream) {
+		s.Weigh(weighed)
+		s.SetIdle(true)
+		s.Enable("<enabled/>")
+		check(t, "the answer", len(out.take()), 1)
+	})
+}
+
+// What is replaced has its fate told although the session is too full for what replaces it.
+func TestReplacedWhenFull(t *testing.T) {
+	sleeps(t, func(t *testing.T, s *Session, _ *fakeStream) {
+		s.Weigh(weighed)
+		if !s.Detach(noKick) {
+			t.Fatal("it does not sleep")
+		}
+		var old, next fate
+		s.Send(presence("1", "romeo"), &old)
+		s.Send(stanza.New(stanza.Presence, "", "2", jid.MustParse("romeo@kith.example/x"), full,
+			xmlstream.TextElem(xmlstream.NSClient, "status", strings.Repeat("x", maxRestBytes))), &next)
+		for _, f := range s.End() {
+			f.Lost()
+		}
+		check(t, "the old one", old.String(), "taken 1, lost 0")
+		check(t, "the new one", next.String(), "taken 0, lost 1")
 	})
 }

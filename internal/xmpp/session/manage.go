@@ -67,6 +67,7 @@ func (s *Session) EnableResumption(enabled xmlstream.Raw, k Key) bool {
 	}
 	s.queue = append(s.queue, item{raw: enabled, enables: true})
 	s.bytes += len(enabled)
+	s.release() // its client waits for the answer, whoever looks at it
 	s.wake()
 	return true
 }

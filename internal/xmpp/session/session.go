@@ -204,15 +204,20 @@ func (s *Session) add(it item, size int) (then func()) {
 	full := len(s.queue) > maxQueue || s.bytes > maxQueueBytes ||
 		len(s.unacked) > maxUnacked || s.unackedIn > maxUnackedMem || st == nil && !s.mayRest()
 	s.wake()
-	switch {
-	case !full && replaced != nil:
-		return replaced.Taken // nobody needs it any more
-	case !full:
+	if !full && replaced == nil {
 		return func() {}
-	case st == nil: // it holds more than what is worth resuming
-		return func() { s.Kick(&Kick{Condition: "resource-constraint"}) }
-	default: // the device does not read: what it misses waits for it elsewhere (Fate.Lost)
-		return st.Cut
+	}
+	return func() {
+		if replaced != nil {
+			replaced.Taken() // nobody needs it any more
+		}
+		switch {
+		case !full:
+		case st == nil: // it holds more than what is worth resuming
+			s.Kick(&Kick{Condition: "resource-constraint"})
+		default: // the device does not read: what it misses waits for it elsewhere (Fate.Lost)
+			st.Cut()
+		}
 	}
 }
 

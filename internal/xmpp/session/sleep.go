@@ -68,6 +68,12 @@ func (s *Session) Detach(kick func(*Kick)) bool {
 		st.Cut()
 		s.Drained(nil)
 	}
+	s.mu.Lock()
+	w, fates := s.watcher, s.open()
+	s.mu.Unlock()
+	if w != nil && len(fates) > 0 { // it seemed to be there when it was sent these
+		w.Silent(fates)
+	}
 	return true
 }
 

@@ -11,10 +11,10 @@ const overdue = 30 * time.Second
 // A Watcher hears whether a session's client answers. Its methods are called on any goroutine and must not block, nor call
 // back into the session.
 type Watcher interface {
-	// Silent says that the client has not acknowledged in time what it was asked for. fates are those of what it has
-	// not acknowledged, as far as these have any.
+	// Silent says that the client has not acknowledged in time what it was asked for, or has lost its connection before
+	// it had acknowledged everything. fates are those of what it has not acknowledged, as far as these have any.
 	Silent(fates []Fate)
-	// Heard says that it answers again.
+	// Heard says that it answers again. It may be said once too often.
 	Heard()
 }
 
@@ -59,7 +59,18 @@ func (s *Session) look() {
 		return
 	}
 	s.silent = true
-	var fates []Fate
+	w, fates := s.watcher, s.open()
+	s.mu.Unlock()
+	w.Silent(fates)
+	s.mu.Lock()
+	if !s.silent { // it has spoken meanwhile, and that may have been heard first
+		w.Heard()
+	}
+	s.mu.Unlock()
+}
+
+// open lists the fates of what the client has not acknowledged. mu is held.
+func (s *Session) open() (fates []Fate) {
 	for _, list := range [][]item{s.unacked, s.queue} {
 		for _, it := range list {
 			if it.fate != nil {
@@ -67,15 +78,18 @@ func (s *Session) look() {
 			}
 		}
 	}
-	w := s.watcher
-	s.mu.Unlock()
-	w.Silent(fates)
+	return fates
 }
 
-// speaks notes that the client has said something. mu is held.
+// speaks notes that the client has said something. What it still owes, it has as much time for again. mu is held.
 func (s *Session) speaks() {
-	if s.silent {
-		s.silent = false
-		s.watcher.Heard()
+	if !s.silent {
+		return
+	}
+	s.silent = false
+	s.watcher.Heard()
+	if s.asking && !s.watching {
+		s.askedAt, s.watching = time.Now(), true
+		s.alarm.Reset(overdue)
 	}
 }

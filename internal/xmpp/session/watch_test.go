@@ -103,3 +103,67 @@ func TestSilentAsleep(t *testing.T) {
 		check(t, "asleep", w.take(), []string(nil))
 	})
 }
+
+// What had not been acknowledged when the connection went is told at once: nobody will acknowledge it soon.
+func TestSilentWhenDetached(t *testing.T) {
+	bubble(t, func(t *testing.T, s *Session, out *fakeStream) {
+		var w watcher
+		s.Watch(&w)
+		s.EnableResumption("", KeyOf("x"))
+		var f fate
+		s.Send(message("1"), &f)
+		s.Send(message("2"), &f)
+		out.take()
+		if err := s.Acknowledged(1); err != nil {
+			t.Fatal(err)
+		}
+		if !s.Detach(noKick) {
+			t.Fatal("it does not sleep")
+		}
+		check(t, "detached", w.take(), []string{"silent 1"})
+		s.Send(message("3"), &f)
+		time.Sleep(time.Hour)
+		check(t, "asleep", w.take(), []string(nil))
+	})
+}
+
+// Who speaks without acknowledging is watched on.
+func TestSilentOnceMore(t *testing.T) {
+	bubble(t, func(t *testing.T, s *Session, out *fakeStream) {
+		var w watcher
+		s.Watch(&w)
+		s.Enable("")
+		s.Send(message("1"), &fate{})
+		out.take()
+		time.Sleep(overdue)
+		s.Accept(10)
+		check(t, "it speaks", w.take(), []string{"silent 1", "heard"})
+		s.Send(message("2"), &fate{})
+		time.Sleep(overdue)
+		check(t, "and is silent again", w.take(), []string{"silent 2"})
+	})
+}
+
+// Who is heard while it is said that he is silent is not silent in the end.
+func TestHeardMeanwhile(t *testing.T) {
+	bubble(t, func(t *testing.T, s *Session, out *fakeStream) {
+		w := &interrupted{s: s}
+		s.Watch(w)
+		s.Enable("")
+		s.Send(message("1"), nil)
+		out.take()
+		time.Sleep(overdue)
+		check(t, "the last word", w.take(), []string{"heard", "silent 0", "heard"})
+	})
+}
+
+// interrupted is a watcher whose client speaks before it has written down that it is silent.
+type interrupted struct {
+	watcher
+	s *Session
+}
+
+func (w *interrupted) Silent(fates []Fate) {
+	w.s.Accept(10)
+	w.watcher.Silent(fates)
+}
