@@ -19,6 +19,9 @@ const indexWorth = 100
 // indexRows is how many entries one act indexes. Each takes as long as some other rows do that are changed.
 const indexRows = db.BatchRows / 5
 
+// indexBytes is how many bytes of stanzas, or a little more, one act indexes.
+const indexBytes = 256 << 10
+
 // wanted says what is to be indexed.
 type wanted struct {
 	owner int64
@@ -79,12 +82,13 @@ func rowsAfter(tx *db.Tx, owner int64, mark ID) (list []row, err error) {
 		return nil, err
 	}
 	defer rows.Close()
-	for rows.Next() {
+	for size := 0; size < indexBytes && rows.Next(); {
 		var r row
 		if err := rows.Scan(&r.seq, &r.id, &r.peer, &r.raw); err != nil {
 			return nil, err
 		}
 		list = append(list, r)
+		size += len(r.raw)
 	}
 	return list, rows.Err()
 }

@@ -97,13 +97,17 @@ func search(text string) []string {
 // one of a row alone, for who searches for one character.
 func words(list []string, text string, last bool) []string {
 	text = fold(text[:min(len(text), maxText)])
+	seen := make(map[string]bool, len(list)) // the text may be one word over and over, behind many others
+	for _, w := range list {
+		seen[w] = true
+	}
 	add := func(w string) {
 		for len(w) > maxWord {
 			_, size := utf8.DecodeLastRuneInString(w)
 			w = w[:len(w)-size]
 		}
-		if w != "" && len(list) < maxWords && !slices.Contains(list, w) {
-			list = append(list, w)
+		if w != "" && len(list) < maxWords && !seen[w] {
+			seen[w], list = true, append(list, w)
 		}
 	}
 	start, dense, row := -1, -1, 0 // where a word began; the last character of a row without blanks, and how many it has

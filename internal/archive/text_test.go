@@ -6,9 +6,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kith-im/kith/internal/db"
+	"github.com/kith-im/kith/internal/db/dbtest"
+	"github.com/kith-im/kith/internal/xmpp/jid"
+	"github.com/kith-im/kith/internal/xmpp/xmlstream"
 )
 
 func TestWords(t *testing.T) {
@@ -30,6 +37,7 @@ func TestWords(t *testing.T) {
 		{"one character", "x東y", []string{"x", "東", "y"}},
 		{"blanks between", "東 京", []string{"東", "京"}},
 		{"kana", "がんばれ", []string{"かん", "んは", "はれ", "れ"}},
+		{"a word over and over", "some more " + strings.Repeat("word ", 10_000), []string{"some", "more", "word"}},
 		{"a long word", long, []string{long[:maxWord]}},
 		{"not UTF-8", "a\xffb c", []string{"ab", "c"}},
 	} {
@@ -78,4 +86,36 @@ func FuzzWords(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What is indexed in one act is bounded by its length, too: everybody's messages wait for it.
+func TestIndexedAtOnce(t *testing.T) {
+	t.Parallel()
+	accounts := db.Schema{Name: "an owner", FS: fstest.MapFS{
+		"schema/0001_account.sql": {Data: []byte("CREATE TABLE account (id BIGINT PRIMARY KEY); INSERT INTO account (id) VALUES (1)")},
+	}}
+	d := dbtest.New(t, accounts, Schema())
+	a := New(d, time.Now)
+	body := strings.Repeat("word ", indexBytes/4/len("word "))
+	raw := xmlstream.Raw(`<message xmlns="jabber:client"><body>` + body + `</body></message>`)
+	for _, some := range []func(*db.Tx, int64) (int, error){indexTexts, indexPeers} {
+		var acts []int
+		if err := d.Write(t.Context(), func(tx *db.Tx) error {
+			for range 6 {
+				if _, err := a.Append(tx, Entry{Owner: 1, Peer: jid.MustParse("romeo@kith.example"), Raw: raw}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Batched(t.Context(), func(tx *db.Tx) (n int, err error) {
+			n, err = some(tx, 1)
+			acts = append(acts, n)
+			return n, err
+		}); err != nil || slices.Max(acts) > 4 || len(acts) < 3 {
+			t.Errorf("%v, %v", acts, err)
+		}
+	}
 }
