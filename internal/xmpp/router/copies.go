@@ -11,10 +11,10 @@ import (
 )
 
 // A client asks the archive for what is behind the newest message that it has (XEP-0313 §4.3.2), and finds all that it has
-// missed if it has all that is before. So a device gets what is recorded in the archive's order: copies, too, do not
-// overtake what it still has to catch up with.
+// missed if it has all that is before. So a device gets what is recorded in the archive's order: what is not marked as waiting, such
+// as copies and what its account sends to itself, does not overtake what it still has to catch up with.
 
-// A copied is a copy of a message with that id, which is for the drainer.
+// A copied is a message with that id, or a copy of one, which is for the drainer.
 type copied struct {
 	id   archive.ID
 	st   *stanza.Stanza
@@ -24,8 +24,8 @@ type copied struct {
 // maxCopies is how many copies wait for their place: as many as the session of a device that is slow or asleep would hold.
 const maxCopies = 1000
 
-// copy gives d the copy of a message with that id; 0: it is not recorded.
-func (t *turn) copy(d *Device, id archive.ID, st *stanza.Stanza, fate session.Fate) {
+// inPlace gives d what has that id in the archive, when it comes to it; 0: it is not recorded.
+func (t *turn) inPlace(d *Device, id archive.ID, st *stanza.Stanza, fate session.Fate) {
 	if id == 0 || t.drainer != d {
 		d.send(st, fate)
 		return

@@ -89,7 +89,7 @@ func (t *turn) deliverMessage(ctx context.Context, trip *Trip) {
 		t.drainAny(ctx)
 		return
 	}
-	dl := &delivery{t: t, m: m, self: trip.Self}
+	dl := &delivery{t: t, m: m, self: trip.Self, place: trip.ArchiveID}
 	if recorded && !trip.Waits && !trip.Self {
 		dl.id = trip.ArchiveID
 	}
@@ -180,7 +180,9 @@ type delivery struct {
 	m    *stanza.Stanza
 	id   archive.ID // 0: not recorded, or marked as waiting
 	self bool
-	had  []given // who was given it; the turn's goroutine's
+	// place is where it comes for who catches up: it may be one's own, or have been on its way when that began.
+	place archive.ID
+	had   []given // who was given it; the turn's goroutine's
 
 	marked bool // its entry is marked as waiting: it was in a queue when the server stopped (restore.go), or is shared
 	missed bool // that was told already
@@ -210,7 +212,7 @@ func (t *turn) give(dl *delivery, to []*Device) {
 		dl.had = append(dl.had, given{d.JID, d.State()})
 	}
 	for _, d := range to {
-		d.send(dl.m, (*messageFate)(dl))
+		t.inPlace(d, dl.place, dl.m, (*messageFate)(dl))
 	}
 }
 

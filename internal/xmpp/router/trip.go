@@ -116,7 +116,7 @@ func (t *Trip) Route(st *stanza.Stanza) { t.r.hop(st, nil, t.ticket.share()) }
 // A device that catches up with what waited gets the copy in its place among that.
 func (t *Trip) Copy(d *Device, st *stanza.Stanza) {
 	if t.Side == Outbound || t.Self {
-		d.turn.copy(d, t.ArchiveID, st, nil)
+		d.turn.inPlace(d, t.ArchiveID, st, nil)
 		return
 	}
 	if t.Took == nil {
@@ -124,7 +124,7 @@ func (t *Trip) Copy(d *Device, st *stanza.Stanza) {
 	}
 	g := given{d.JID, d.State()}
 	t.Took[d.JID] = g.state
-	d.turn.copy(d, t.ArchiveID, st, &copyFate{t.Stanza, g})
+	d.turn.inPlace(d, t.ArchiveID, st, &copyFate{t.Stanza, g})
 }
 
 // Gets are the devices that the message itself goes to, as far as they are known by the Copy stage.
