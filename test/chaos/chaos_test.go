@@ -111,6 +111,14 @@ func TestKilled(t *testing.T) {
 			several(t, binary, random, plans)
 		})
 	}
+	t.Run("absence", func(t *testing.T) {
+		t.Parallel()
+		missed, kills := 300, 1
+		if soak() {
+			missed, kills = 5000, 10
+		}
+		absence(t, binary, rand.New(rand.NewPCG(seed, 2000)), missed, kills)
+	})
 }
 
 // short has each fault point once, and three random kills.

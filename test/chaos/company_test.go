@@ -286,10 +286,8 @@ func (c *company) inspect(settled bool) {
 			c.ledger.wrong("%v was seen by %s with the id %s, and is not in the archive", s.letter, accountsOfCompany[s.account], id)
 		}
 	}
-	if settled {
-		for _, m := range c.members {
-			m.compare(archives[m.account])
-		}
+	for _, m := range c.members {
+		m.compare(archives[m.account], settled)
 	}
 	c.report(c.server)
 }
@@ -321,4 +319,73 @@ func several(t *testing.T, binary string, random *rand.Rand, plans []plan) {
 	for _, m := range c.members {
 		t.Logf("%s of %s has %s", m.resource(), accountsOfCompany[m.account], m.shelf.sum())
 	}
+}
+
+// absence has devices miss n messages, and then catch up with them page by page while people chat, and while the server is
+// killed a number of times. One of them has no other of its account's that took them: they wait for it.
+func absence(t *testing.T, binary string, random *rand.Rand, n, kills int) {
+	c := newCompany(t, binary, random)
+	there, absent := []*member{c.members[0], c.members[3], c.members[8]}, []*member{c.members[2], c.members[6], c.members[7], c.members[9]}
+	begun := time.Now()
+	c.miss(there, n)
+	t.Logf("%s, %.1fs", c.sum(), time.Since(begun).Seconds())
+	for range kills {
+		var all []func(context.Context, *server) error
+		for _, m := range there {
+			random := rand.New(rand.NewPCG(c.random.Uint64(), 0))
+			all = append(all, func(ctx context.Context, s *server) error { return m.live(ctx, s, random) })
+		}
+		for _, m := range absent {
+			random := rand.New(rand.NewPCG(c.random.Uint64(), 0))
+			all = append(all, func(ctx context.Context, s *server) error {
+				defer m.leave(false)
+				if err := m.come(ctx, s, random); err != nil {
+					return err
+				}
+				return m.await(ctx, func() bool { return false })
+			})
+		}
+		begun, p := time.Now(), plan{after: 200 + random.Int64N(int64(2*n))}
+		c.life(p, all)
+		t.Logf("killed %v: %s, %.1fs", p, c.sum(), time.Since(begun).Seconds())
+		for _, m := range absent {
+			t.Logf("%s of %s, caught up %t, has %s", m.resource(), accountsOfCompany[m.account], m.caught, m.shelf.sum())
+		}
+	}
+	c.settle()
+	for _, m := range absent {
+		t.Logf("%s of %s has %s", m.resource(), accountsOfCompany[m.account], m.shelf.sum())
+	}
+}
+
+// miss is a life in which each of those who are there sends n messages to the accounts of the others.
+func (c *company) miss(there []*member, n int) {
+	c.t.Helper()
+	ctx, cancel, s := c.begin(plan{})
+	defer cancel()
+	err := c.each(func(m *member) error {
+		if !slices.Contains(there, m) {
+			return nil
+		}
+		random := rand.New(rand.NewPCG(uint64(m.index), 0))
+		if err := m.come(ctx, s, random); err != nil {
+			return err
+		}
+		for i := range n {
+			to := []int{0, 2, 3}[i%3]
+			if _, err := m.post(ctx, toBare, to, address(accountsOfCompany[to])); err != nil {
+				return err
+			}
+		}
+		return m.sync(ctx)
+	})
+	if err != nil {
+		c.ledger.wrong("%v", err)
+	}
+	c.stop(s)
+	for _, m := range c.members {
+		m.leave(false)
+	}
+	c.report(s)
+	c.inspect(false)
 }

@@ -338,29 +338,23 @@ func (m *member) sync(ctx context.Context) error {
 	return m.await(ctx, func() bool { return len(m.open) == 0 })
 }
 
-// come connects. In a new session it says that it is available, and catches up, in any order.
+// come connects. In a new session it says that it is available, and then catches up: before that, what waits for the account
+// is for the first device that is available, and not for the others, which find it in the archive.
 func (m *member) come(ctx context.Context, s *server, random *rand.Rand) error {
 	resumed, err := m.connect(ctx, s)
 	if err != nil || resumed && m.caught {
 		return err
 	}
-	steps := []func() error{
-		func() error {
-			m.mu.Lock()
-			err := m.put(stanza.New(stanza.Presence, "", "", jid.JID{}, jid.JID{}), nil)
-			m.mu.Unlock()
-			if err != nil {
-				return err
-			}
-			return m.sync(ctx)
-		},
-		func() error { return m.catchUp(ctx, s, random) },
+	m.mu.Lock()
+	err = m.put(stanza.New(stanza.Presence, "", "", jid.JID{}, jid.JID{}), nil)
+	m.mu.Unlock()
+	if err == nil {
+		err = m.sync(ctx)
 	}
-	first := random.IntN(2)
-	if err := steps[first](); err != nil {
-		return err
+	if err == nil {
+		err = m.catchUp(ctx, s, random)
 	}
-	if err := steps[1-first](); err != nil {
+	if err != nil {
 		return err
 	}
 	m.mu.Lock()

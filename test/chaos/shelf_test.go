@@ -173,9 +173,9 @@ func (m *member) catchUp(ctx context.Context, s *server, random *rand.Rand) erro
 	}
 }
 
-// compare holds what is on the shelf against the archive: nothing is missing, and nothing is there that is not in it. It is
-// called while nobody reads.
-func (m *member) compare(archived []filed) {
+// compare holds what is on the shelf against the archive: nothing is missing of what all should be of, and nothing is there
+// that is not in it. It is called while nobody reads.
+func (m *member) compare(archived []filed, all bool) {
 	n, missing := 0, 0
 	for _, f := range archived {
 		x, ok := m.shelf.letters[f.id]
@@ -184,7 +184,7 @@ func (m *member) compare(archived []filed) {
 			n++
 		case ok:
 			m.wrong("%s is %v, and in the archive %v", f.id, x, f.letter)
-		case f.letter.from != m.index:
+		case f.letter.from != m.index && (all || f.id <= m.shelf.mark):
 			if missing++; missing <= 5 {
 				m.wrong("%v is missing, id %s; all is there up to %s", f.letter, f.id, m.shelf.mark)
 			}
