@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	workers     = 8                // that give notices to senders
+	workers     = 16               // that give notices to senders
+	perOwner    = 4                // of these, at work for one account: whose services are slow keeps nobody else waiting
 	maxPending  = 64               // notices of one registration; the oldest gives way: that costs a wake-up, never a message
 	firstWait   = 10 * time.Second // before the second try
 	longestWait = time.Hour
@@ -39,6 +40,7 @@ type Dispatcher struct {
 	over  bool
 	lines map[int64]*line // by registration; only those that have something to do
 	ready []*line         // no longer than lines
+	works map[int64]int   // how many workers are with senders, by account; 1 or more
 }
 
 // A line is the notices for one registration, one after the other.
@@ -55,7 +57,8 @@ type line struct {
 // NewDispatcher returns a dispatcher for the registrations of svc. It has to hear of each kind's sender (Handle) before
 // it is used, and of removed registrations.
 func NewDispatcher(svc *Service) *Dispatcher {
-	d := &Dispatcher{svc: svc, log: svc.log, now: svc.now, senders: map[Kind]Sender{}, lines: map[int64]*line{}}
+	d := &Dispatcher{svc: svc, log: svc.log, now: svc.now, senders: map[Kind]Sender{}, lines: map[int64]*line{},
+		works: map[int64]int{}}
 	d.work = sync.NewCond(&d.mu)
 	d.clock.wake = make(chan struct{}, 1)
 	d.clock.now = svc.now
@@ -164,26 +167,45 @@ func (d *Dispatcher) kick(l *line) {
 func (d *Dispatcher) serve(ctx context.Context) {
 	for {
 		d.mu.Lock()
-		for len(d.ready) == 0 && !d.over {
+		l := d.pick()
+		for l == nil && !d.over {
 			d.work.Wait()
+			l = d.pick()
 		}
-		if len(d.ready) == 0 || ctx.Err() != nil {
+		if l == nil || ctx.Err() != nil { // what is ready then is for those who are at work for its account
 			d.mu.Unlock()
 			return
 		}
-		l := d.ready[0]
-		d.ready = d.ready[1:]
 		r, n, ok := d.next(l)
-		d.mu.Unlock()
 		if !ok {
+			d.mu.Unlock()
 			continue
 		}
+		d.works[l.owner]++
+		d.mu.Unlock()
 		d.senders[r.Kind].Send(ctx, r, n, func(err error) {
 			if err == nil || ctx.Err() == nil { // else it was not the service's fault
 				d.done(l, r, n, err)
 			}
 		})
+		d.mu.Lock()
+		if d.works[l.owner]--; d.works[l.owner] == 0 {
+			delete(d.works, l.owner)
+		}
+		d.mu.Unlock()
 	}
+}
+
+// pick takes the first line out of ready for whose account not enough workers are busy; nil where there is none. mu is
+// held.
+func (d *Dispatcher) pick() *line {
+	i := slices.IndexFunc(d.ready, func(l *line) bool { return d.works[l.owner] < perOwner })
+	if i < 0 {
+		return nil
+	}
+	l := d.ready[i]
+	d.ready = slices.Delete(d.ready, i, i+1)
+	return l
 }
 
 // next takes the first notice of a line that is worth telling, and its registration as it is now. Where there is none,

@@ -309,3 +309,63 @@ func TestAfter(t *testing.T) {
 		}
 	})
 }
+
+// A stuck is a sender whose services of one account take their time, and those of others none.
+type stuck struct {
+	slow int64 // the account
+
+	mu    sync.Mutex
+	begun map[int64]int // how many were sent for each account
+}
+
+func (x *stuck) Send(_ context.Context, r Registration, _ Notice, done func(error)) {
+	x.mu.Lock()
+	x.begun[r.Owner]++
+	x.mu.Unlock()
+	if r.Owner == x.slow {
+		time.Sleep(time.Minute)
+	}
+	done(nil)
+}
+
+// Services that take their time keep nobody waiting but their own account.
+func TestSlowServices(t *testing.T) {
+	t.Parallel()
+	dispatching(t, func(s *stage) {
+		x := &stuck{slow: 1, begun: map[int64]int{}}
+		s.Handle(Web, x)
+		var list []Registration
+		err := s.db.Write(context.Background(), func(tx *db.Tx) error {
+			_, err := tx.Exec(`INSERT INTO account (id, name, role, disabled, created_at) VALUES (2, 'romeo', 'user', FALSE, 1)`)
+			for i := 0; err == nil && i < Web.most(); i++ {
+				var r Registration
+				r, err = s.svc.Enable(tx, Registration{Owner: 1, Client: fmt.Sprint(i), Kind: Web, Service: fmt.Sprint("https://slow.example/", i)})
+				list = append(list, r)
+			}
+			if err == nil {
+				var r Registration
+				r, err = s.svc.Enable(tx, Registration{Owner: 2, Client: "a", Kind: Web, Service: "https://push.example/r"})
+				list = append(list, r)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range list {
+			s.Send(r, message("x@kith.example"))
+		}
+		synctest.Wait()
+		x.mu.Lock()
+		if x.begun[2] != 1 || x.begun[1] != perOwner {
+			t.Errorf("begun: %v", x.begun)
+		}
+		x.mu.Unlock()
+		time.Sleep(5 * time.Minute)
+		x.mu.Lock()
+		if x.begun[1] != Web.most() {
+			t.Errorf("begun in the end: %v", x.begun)
+		}
+		x.mu.Unlock()
+	})
+}
