@@ -37,6 +37,7 @@ func testSlixmpp(t *testing.T, binary kith.Binary) {
 		"messages": {"ann", "ben"},
 		"services": {"ann"},
 		"register": {"ann", "ben"},
+		"profile":  {"ann", "ben"},
 		"upload":   {"ann"},
 	} {
 		t.Run(name, func(t *testing.T) {
