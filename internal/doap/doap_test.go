@@ -3,13 +3,104 @@
 package doap_test
 
 import (
+	"encoding/xml"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/kith-im/kith/doc"
 	"github.com/kith-im/kith/internal/doap"
 )
+
+// suite is what XEP-0479 v0.1.0 §3 wants of a server at its level Advanced, as those read it who compare software by its
+// DOAP file: a document that works in part counts.
+var suite = map[string][]string{
+	"Core":   {"RFC 6120", "RFC 7590", "XEP-0368", "XEP-0030", "XEP-0115", "XEP-0114", "XEP-0163"},
+	"Web":    {"RFC 7395", "XEP-0206", "XEP-0124"},
+	"Mobile": {"XEP-0198", "XEP-0352", "XEP-0357"},
+	"IM": {
+		"RFC 6121", "XEP-0398", "XEP-0153", "XEP-0054", "XEP-0280", "XEP-0191", "XEP-0045", "XEP-0249", "XEP-0048",
+		"XEP-0313", "XEP-0402", "XEP-0410", "XEP-0223", "XEP-0049", "XEP-0198", "XEP-0363",
+	},
+	"A/V": {"XEP-0215"},
+}
+
+// lacking is what each category still lacks. It is a promise in both directions: nothing may get lost, and what is there
+// may be said.
+var lacking = map[string][]string{
+	"IM":  {"XEP-0045", "XEP-0249", "XEP-0410"},
+	"A/V": {"XEP-0215"},
+}
+
+// TestSuite reads the file as others do, and holds it against the compliance suite.
+func TestSuite(t *testing.T) {
+	t.Parallel()
+	follows := supported(t, doap.Server)
+	for category, want := range suite {
+		var missing []string
+		for _, name := range want {
+			if !slices.Contains(follows, name) {
+				missing = append(missing, name)
+			}
+		}
+		if !slices.Equal(missing, lacking[category]) {
+			t.Errorf("%s lacks %q, want %q", category, missing, lacking[category])
+		}
+	}
+}
+
+// supported returns the documents that a DOAP file of ours says to work, read with another XML parser than our own.
+func supported(t *testing.T, part doap.Part) (list []string) {
+	t.Helper()
+	docs, findings := doap.Parse(doc.Specs)
+	if len(findings) > 0 {
+		t.Fatal(findings)
+	}
+	var b strings.Builder
+	if err := doap.Write(&b, part, docs); err != nil {
+		t.Fatal(err)
+	}
+	type resource struct {
+		URL string `xml:"http://www.w3.org/1999/02/22-rdf-syntax-ns# resource,attr"`
+	}
+	var file struct {
+		XMLName xml.Name `xml:"http://www.w3.org/1999/02/22-rdf-syntax-ns# RDF"`
+		Project struct {
+			Implements []struct {
+				resource
+				XEP struct {
+					Doc    resource `xml:"https://linkmauve.fr/ns/xmpp-doap# xep"`
+					Status string   `xml:"https://linkmauve.fr/ns/xmpp-doap# status"`
+				} `xml:"https://linkmauve.fr/ns/xmpp-doap# SupportedXep"`
+			} `xml:"implements"`
+		} `xml:"http://usefulinc.com/ns/doap# Project"`
+	}
+	if err := xml.Unmarshal([]byte(b.String()), &file); err != nil {
+		t.Fatal(err)
+	}
+	number := regexp.MustCompile(`/(?:(xep-\d{4})|rfc(\d{4}))\.html$`)
+	for _, i := range file.Project.Implements {
+		url := i.URL
+		if url == "" {
+			url = i.XEP.Doc.URL
+			if i.XEP.Status != "complete" && i.XEP.Status != "partial" {
+				continue
+			}
+		}
+		m := number.FindStringSubmatch(url)
+		switch {
+		case m == nil:
+			t.Errorf("nobody knows the address %q", url)
+		case m[1] != "":
+			list = append(list, strings.ToUpper(m[1]))
+		default:
+			list = append(list, "RFC "+m[2])
+		}
+	}
+	return list
+}
 
 // TestParts holds what is said of each part to the lines that say it.
 func TestParts(t *testing.T) {
