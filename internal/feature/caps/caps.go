@@ -12,6 +12,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kith-im/kith/internal/capability"
@@ -43,6 +44,8 @@ type Caps struct {
 	device router.Slot[announced]
 	learnt []func(context.Context, *router.Device)
 
+	learns atomic.Int64 // how often something was learnt
+
 	mu     sync.Mutex // guards asking
 	asking map[capability.Key][]waiter
 }
@@ -52,6 +55,7 @@ type announced struct {
 	in  *stanza.Stanza // the presence that was looked at
 	key capability.Key
 	set *capability.Set // nil until it is known
+	at  int64           // learns, when it was looked for last
 }
 
 // A waiter waits for the answer to a key: the address who announces it for the account.
@@ -83,6 +87,15 @@ func (c *Caps) Of(ctx context.Context, d *router.Device) *capability.Set {
 	if s.in == nil { // it slept while the server was started anew
 		c.look(ctx, d, s, a.Stanza)
 	}
+	// It may have given no answer when it was asked, and another has since.
+	if n := c.learns.Load(); s.set == nil && s.at != n && s.key.Checkable() {
+		s.at = n
+		set, err := c.known.Get(ctx, s.key)
+		if err != nil {
+			c.log.ErrorContext(ctx, "look up capabilities", "err", err)
+		}
+		s.set = set
+	}
 	return s.set
 }
 
@@ -101,7 +114,7 @@ func (c *Caps) look(ctx context.Context, d *router.Device, s *announced, st *sta
 		s.in = st
 		return // known, or asked for
 	}
-	*s = announced{in: st, key: k}
+	*s = announced{in: st, key: k, at: c.learns.Load()}
 	s.set = c.Find(ctx, d.JID.Bare(), d.JID, k, node, func(ctx context.Context, set *capability.Set) {
 		s := c.device.Of(d)
 		if s.key != k || d.Available() == nil {
@@ -177,6 +190,7 @@ func (c *Caps) answered(ctx context.Context, k capability.Key, w waiter, answer 
 	}
 	if valid {
 		c.known.Learn(k, set)
+		c.learns.Add(1)
 	}
 	c.mu.Lock()
 	waiting := c.asking[k]
