@@ -513,3 +513,60 @@ func TestBoundsOfNodes(t *testing.T) {
 		}
 	})
 }
+
+// Many change at once as each would alone, and in one go.
+func TestSetSubscriptions(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB) {
+		s := New(d, Options{})
+		who := func(i int) jid.JID { return jid.MustParse(fmt.Sprintf("p%d@kith.example", i)) }
+		set := func(changed map[jid.JID]bool) error {
+			return try(t, d, func(tx *db.Tx) error { return s.SetSubscriptions(tx, juliet, "n", changed) })
+		}
+		check := func(want ...jid.JID) {
+			t.Helper()
+			n, err := s.Node(t.Context(), juliet.ID, "n")
+			compare := func(a, b jid.JID) int { return strings.Compare(a.String(), b.String()) }
+			if got := slices.SortedFunc(slices.Values(n.Subscriptions), compare); err != nil || !slices.Equal(got, want) {
+				t.Errorf("got %v, %v, want %v", got, err, want)
+			}
+		}
+		if err := set(map[jid.JID]bool{who(1): true}); !errors.Is(err, ErrNoNode) {
+			t.Error(err)
+		}
+		write(t, d, func(tx *db.Tx) error { return s.Create(tx, juliet, "n", Default()) })
+		if err := set(map[jid.JID]bool{who(1): true, who(2): true, who(3): false}); err != nil {
+			t.Error(err)
+		}
+		check(who(1), who(2))
+		if err := set(map[jid.JID]bool{who(1): false, who(2): true, who(3): true}); err != nil {
+			t.Error(err)
+		}
+		check(who(2), who(3))
+		many, devices := map[jid.JID]bool{}, map[jid.JID]bool{}
+		for i := range maxPeople - 2 {
+			many[who(10+i)] = true
+		}
+		for i := range maxOfOne + 1 {
+			devices[jid.MustParse(fmt.Sprintf("p0@kith.example/%d", i))] = true
+		}
+		if err := set(devices); !errors.Is(err, ErrPeople) {
+			t.Error(err)
+		}
+		if err := set(many); err != nil {
+			t.Error(err)
+		}
+		if err := set(map[jid.JID]bool{who(5): true}); !errors.Is(err, ErrPeople) {
+			t.Error(err)
+		}
+		if err := set(map[jid.JID]bool{who(5): true, who(2): false}); err != nil {
+			t.Error(err)
+		}
+		for i := range maxPeople - 2 {
+			many[who(10+i)] = false
+		}
+		if err := set(many); err != nil {
+			t.Error(err)
+		}
+		check(who(3), who(5))
+	})
+}

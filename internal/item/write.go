@@ -359,6 +359,29 @@ func (s *Service) Unsubscribe(tx *db.Tx, owner Owner, node string, who jid.JID) 
 	})
 }
 
+// SetSubscriptions subscribes those for whom changed is true, and unsubscribes the others, who may not be subscribed. Many cost
+// hardly more than one. It returns ErrNoNode or ErrPeople.
+func (s *Service) SetSubscriptions(tx *db.Tx, owner Owner, node string, changed map[jid.JID]bool) error {
+	return s.subscriptions(tx, owner, node, func(list []jid.JID) ([]jid.JID, error) {
+		list = slices.DeleteFunc(list, func(who jid.JID) bool { on, named := changed[who]; return named && !on })
+		there, of := map[jid.JID]bool{}, map[jid.JID]int{}
+		for _, who := range list {
+			there[who] = true
+			of[who.Bare()]++
+		}
+		for who, on := range changed {
+			if !on || there[who] {
+				continue
+			}
+			if of[who.Bare()]++; of[who.Bare()] > maxOfOne || len(list) >= maxPeople {
+				return nil, ErrPeople
+			}
+			list = append(list, who)
+		}
+		return list, nil
+	})
+}
+
 // subscriptions changes who is subscribed to a node. change may keep its argument.
 func (s *Service) subscriptions(tx *db.Tx, owner Owner, node string, change func([]jid.JID) ([]jid.JID, error)) error {
 	n, err := s.Lookup(tx, owner.ID, node)

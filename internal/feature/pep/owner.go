@@ -222,7 +222,7 @@ func (p *Pep) manage(ctx context.Context, q *router.Request, el xmlstream.Node, 
 			wanted[who] = on
 		}
 	}
-	if err := p.write(ctx, func(tx *db.Tx) error { return p.setSubscriptions(tx, owner(q), node, wanted) }); err != nil {
+	if err := p.write(ctx, func(tx *db.Tx) error { return p.items.SetSubscriptions(tx, owner(q), node, wanted) }); err != nil {
 		return err
 	}
 	for who, on := range wanted { // XEP-0060 §8.8.4
@@ -241,18 +241,4 @@ func (p *Pep) manage(ctx context.Context, q *router.Request, el xmlstream.Node, 
 		b.Start(nsOwner, "subscription").Attr("jid", who.String()).Attr("subscription", state).End()
 	}
 	return stanza.NotAcceptable.WithPayload(b.End().End().Build())
-}
-
-// setSubscriptions subscribes and unsubscribes.
-func (p *Pep) setSubscriptions(tx *db.Tx, o item.Owner, node string, wanted map[jid.JID]bool) error {
-	for who, on := range wanted {
-		change := p.items.Unsubscribe
-		if on {
-			change = p.items.Subscribe
-		}
-		if err := change(tx, o, node, who); err != nil {
-			return err
-		}
-	}
-	return nil
 }
