@@ -458,12 +458,11 @@ func TestBoundsOfNodes(t *testing.T) {
 		}
 		long := strings.Repeat("x", 1000)
 		full("subscriptions", ErrPeople, func(tx *db.Tx, node string, i int) error {
+			some := map[jid.JID]bool{}
 			for k := range 100 {
-				if err := s.Subscribe(tx, o, node, jid.MustParse(fmt.Sprintf("p%d@kith.example/%s", k, long))); err != nil {
-					return err
-				}
+				some[jid.MustParse(fmt.Sprintf("p%d@kith.example/%s", k, long))] = true
 			}
-			return nil
+			return s.SetSubscriptions(tx, o, node, some)
 		})
 		// There is room for what the owner has to say.
 		full("affiliations", ErrQuota, func(tx *db.Tx, node string, i int) error {
