@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package examples plays the examples of the specifications of log-in against the program, word for word: XEP-0386,
-// XEP-0388, XEP-0480 and XEP-0484. The client is one of its own, for Node.js; it shares no code with the server, with the
+// Package examples plays the examples of specifications against the program, word for word: XEP-0386, XEP-0388, XEP-0480 and
+// XEP-0484, which are about logging in, and XEP-0490. The client is one of its own, for Node.js; it shares no code with the server, with the
 // clients of other tests or with the app, so that what two of them might have misread alike shows here.
 //
 // The files xep-NNNN.txt hold the XML of the examples as it stands in the specifications, and lines of ours between,

@@ -19,8 +19,8 @@ import (
 	"github.com/kith-im/kith/test/kith"
 )
 
-// The one account that the examples are played with.
-const user, password = "user", "a pencil and a rubber"
+// The password of the one account that the examples are played with.
+const password = "a pencil and a rubber"
 
 // server is what play.mjs is told of the server.
 type server struct {
@@ -32,17 +32,19 @@ type server struct {
 	Password    string `json:"password"`
 }
 
-// TestExamples plays each specification against a server for the domain that its examples have.
+// TestExamples plays each specification against a server for the domain that its examples have, with an account of theirs.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	node := kith.Need(t, "node")
 	binary := kith.Build(t)
-	for file, domain := range map[string]string{
-		"xep-0386.txt": "example.com",
-		"xep-0388.txt": "example.org",
-		"xep-0480.txt": "example.org",
-		"xep-0484.txt": "example.com",
+	for file, account := range map[string]string{
+		"xep-0386.txt": "user@example.com",
+		"xep-0388.txt": "user@example.org",
+		"xep-0480.txt": "user@example.org",
+		"xep-0484.txt": "user@example.com",
+		"xep-0490.txt": "juliet@capulet.lit",
 	} {
+		user, domain, _ := strings.Cut(account, "@")
 		t.Run(strings.TrimSuffix(file, ".txt"), func(t *testing.T) {
 			t.Parallel()
 			env := []string{"KITH_DOMAIN=" + domain, "KITH_DATA=" + t.TempDir()}
@@ -55,7 +57,7 @@ func TestExamples(t *testing.T) {
 			}
 			s := binary.Start(t, env...)
 			c := exec.CommandContext(t.Context(), node, "play.mjs", file)
-			c.Env = append(os.Environ(), "KITH_SERVER="+about(t, s, domain, data))
+			c.Env = append(os.Environ(), "KITH_SERVER="+about(t, s, domain, user, data))
 			out, err := c.Output()
 			if err != nil {
 				problem := ""
@@ -70,7 +72,7 @@ func TestExamples(t *testing.T) {
 }
 
 // about tells the player where the server is.
-func about(t *testing.T, s *kith.Server, domain, data string) string {
+func about(t *testing.T, s *kith.Server, domain, user, data string) string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(s.ClientsTLS)
 	if err != nil {
@@ -130,7 +132,7 @@ func report(t *testing.T, out string) {
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("xep-*.txt")
-	if err != nil || len(files) != 4 {
-		t.Errorf("there are %q, and TestExamples plays four (%v)", files, err)
+	if err != nil || len(files) != 5 {
+		t.Errorf("there are %q, and TestExamples plays five (%v)", files, err)
 	}
 }
