@@ -2,7 +2,10 @@
 
 package c2s
 
-import "testing"
+import (
+	"testing"
+	"testing/synctest"
+)
 
 // What sleeping devices of one account hold over a restart is theirs: none gets what another one was sent, whichever is
 // restored first.
@@ -28,5 +31,24 @@ func TestRestoreTwoDevices(t *testing.T) {
 		garden.MustExpect(t, `<message id="garden"/>`)
 		balcony.MustExpectNothing(t)
 		garden.MustExpectNothing(t)
+	})
+}
+
+// What a device had not come to when the server stopped, since it was fetching what had waited, comes to it after that.
+func TestRestoreWhileFetching(t *testing.T) {
+	perform(t, func(t *testing.T, w *world) {
+		romeo := w.login("romeo", "orchard")
+		for i := range 150 {
+			romeo.MustSend(t, chat("juliet", i))
+		}
+		synctest.Wait()
+		balcony := w.resumable("juliet", "balcony", "")
+		synctest.Wait()
+		garden := w.login("juliet", "garden")
+		garden.MustSend(t, chat("juliet", "own"))
+		synctest.Wait()
+		w.restart(0)
+		balcony = w.resume(balcony, 1)
+		w.await(balcony, `<message id="own"/>`)
 	})
 }

@@ -66,6 +66,12 @@ func (b *Binding) Save(v session.Saved, put func(tx *db.Tx, d Saved) error, done
 			if a := d.available.Load(); a != nil {
 				saved.Presence, saved.Priority = string(a.Stanza.Raw()), a.Priority
 			}
+			if t.drainer == d { // what it has not come to yet goes with what it holds
+				for _, c := range t.copies {
+					v.Items = append(v.Items, session.Item{Stanza: c.st, At: t.r.Now(), Fate: c.fate})
+				}
+				t.copies = nil
+			}
 			saved.Held, open = t.held(v)
 			t.hide(d) // it takes nothing any more: what comes now waits for the next start
 			owner := t.taken.owner
