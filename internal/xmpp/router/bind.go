@@ -24,18 +24,21 @@ func (r *Router) OnBind(f BindFunc, namespaces ...string) {
 func (r *Router) Inlines() []string { return r.inlines }
 
 // inline does what a client asked for with its request to bind, "" where it bound in another way.
-func (r *Router) inline(ctx context.Context, d *Device, request xmlstream.Raw) (answer xmlstream.Raw) {
+func (t *turn) inline(ctx context.Context, d *Device, request xmlstream.Raw) (answer xmlstream.Raw) {
 	if request == "" {
 		return ""
 	}
 	parent, err := xmlstream.ParseRaw(request)
 	if err != nil {
-		r.log.ErrorContext(ctx, "read a request to bind", "err", err) // c2s has read it before
+		t.r.log.ErrorContext(ctx, "read a request to bind", "err", err) // c2s has read it before
 		return ""
 	}
 	for bind := range parent.Children() {
-		for _, f := range r.binds {
-			answer += f(ctx, d, bind)
+		for _, f := range t.r.binds {
+			_ = t.guard(func() error { // it is logged, and the device is bound all the same
+				answer += f(ctx, d, bind)
+				return nil
+			})
 		}
 	}
 	return answer

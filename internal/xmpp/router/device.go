@@ -259,10 +259,8 @@ func (r *Router) bind(d *Device, request xmlstream.Raw, told boundFunc) {
 				d.archived = r.Now().Add(-archiveMargin)
 			}
 			t.setDevices(append(t.devices[:len(t.devices):len(t.devices)], d))
-			for _, f := range r.sessions[Bound] {
-				f(ctx, d)
-			}
-			told(bound{answer: r.inline(ctx, d, request), rest: r.patienceWith(ctx, d)})
+			t.raise(ctx, Bound, d)
+			told(bound{answer: t.inline(ctx, d, request), rest: t.patienceWith(ctx, d)})
 		}}
 	})
 }
@@ -293,8 +291,17 @@ func (t *turn) end(ctx context.Context, d *Device) {
 	}
 	d.ended = true
 	t.hide(d)
-	for _, f := range t.r.sessions[Ended] {
-		f(ctx, d)
+	t.raise(ctx, Ended, d)
+}
+
+// raise has features hear of a device. A fault in one keeps it from no other, and nobody waiting who waits for what comes
+// after.
+func (t *turn) raise(ctx context.Context, e Event, d *Device) {
+	for _, f := range t.r.sessions[e] {
+		_ = t.guard(func() error { // it is logged
+			f(ctx, d)
+			return nil
+		})
 	}
 }
 

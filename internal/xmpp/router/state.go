@@ -117,9 +117,7 @@ func (d *Device) doze(ctx context.Context, dozing bool) {
 	if dozing {
 		e = Dozes
 	}
-	for _, f := range d.turn.r.sessions[e] {
-		f(ctx, d)
-	}
+	d.turn.raise(ctx, e, d)
 }
 
 // Dozing reports whether the device has slept for long. It is for the turn of its account.
@@ -221,15 +219,18 @@ func (b *Binding) Patience(f func(time.Duration)) {
 func (r *Router) howPatient(d *Device, told func(time.Duration)) {
 	d.turn.post(&job{after: func(ctx context.Context, _ error) {
 		if !d.ended {
-			told(r.patienceWith(ctx, d))
+			told(d.turn.patienceWith(ctx, d))
 		}
 	}})
 }
 
-func (r *Router) patienceWith(ctx context.Context, d *Device) time.Duration {
+func (t *turn) patienceWith(ctx context.Context, d *Device) time.Duration {
 	longest := DefaultPatience
-	for _, f := range r.patience {
-		longest = max(longest, f(ctx, d))
+	for _, f := range t.r.patience {
+		_ = t.guard(func() error { // it is logged, and has no patience
+			longest = max(longest, f(ctx, d))
+			return nil
+		})
 	}
 	return longest
 }
