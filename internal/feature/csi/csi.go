@@ -103,8 +103,13 @@ func child(n xmlstream.Node) session.Weight {
 			return session.Latest
 		}
 		return session.Later // subject
+	case "urn:xmpp:hints":
+		if name.Local == "store" { // XEP-0334 §4.4: it is of use later, so no other takes its place
+			return session.Soon
+		}
+		return session.Latest // of others
 	case "http://jabber.org/protocol/chatstates", // XEP-0085
-		"urn:xmpp:hints", "urn:xmpp:sid:0", "urn:xmpp:delay": // of others
+		"urn:xmpp:sid:0", "urn:xmpp:delay": // of others
 		return session.Latest
 	case "urn:xmpp:receipts", "urn:xmpp:chat-markers:0": // XEP-0184, XEP-0333
 		return session.Later

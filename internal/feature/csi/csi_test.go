@@ -52,6 +52,7 @@ func TestWeigh(t *testing.T) {
 		{"a subject", `<message type="groupchat"><subject>Verona</subject></message>`, later},
 		{"the status of a room", `<message type="groupchat"><x xmlns="http://jabber.org/protocol/muc#user"><status code="104"/></x></message>`, later},
 		{"a chat state", `<message type="chat">` + composing + `<thread>1</thread><no-store xmlns="urn:xmpp:hints"/></message>`, latest},
+		{"a chat state to be stored", `<message type="chat">` + composing + `<store xmlns="urn:xmpp:hints"/></message>`, soon},
 		{"a receipt", `<message type="chat"><received xmlns="urn:xmpp:receipts" id="1"/></message>`, later},
 		{"a marker", `<message type="chat">` + displayed + `</message>`, later},
 		{"a reaction", `<message type="chat"><reactions xmlns="urn:xmpp:reactions:0" id="1"/></message>`, soon},
