@@ -19,6 +19,11 @@
 // resume (memory_test.go): after a kill they hear how far their sessions had come (XEP-0198 §5), and send again what is
 // beyond that. What was counted must be there, and who sends nothing but messages sends none of them in vain.
 //
+// People with several devices (company_test.go) have rounds of their own, with copies, with sessions that are resumed, with
+// devices at which nobody looks, and with some that are away. What each device has is held against the archive: it has all
+// of it, each message under the one id that all copies of it carry, live ones in the archive's order and once, but for those
+// that are sent again late. Devices ask for what is behind the newest that they have, and so also find what they miss.
+//
 // Sessions that outlive their connections (XEP-0198 §5) have tests of their own (resume_test.go): many phones chat while
 // the server is stopped in good order and started again, and while their connections are cut, stalled and taken over.
 // There every stanza comes exactly once and in order, and nobody is seen to leave or to come.
