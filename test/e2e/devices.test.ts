@@ -181,6 +181,7 @@ describe.skipIf(!hasSlixmpp)('several devices', () => {
   test('a browser that was away for very long catches up, with nothing missing, nothing twice, in order', async () => {
     await phone.go('/c/bob@localhost');
     await composer(phone).waitFor();
+    await toTop(phone);
     const before = (await bubbles(phone)).map((b) => b.text);
     await phone.page.close();
     await desk.go('/');
