@@ -62,11 +62,14 @@ func readOld(n xmlstream.Node) (m bookmark) {
 // updated returns m as somebody wants it who knows of what XEP-0048 has, and may not know of extensions.
 func (m bookmark) updated(by bookmark) bookmark {
 	m.name, m.autojoin, m.nick, m.password = by.name, by.autojoin, by.nick, by.password
+	var have []xmlstream.Name // of m's extensions; zero for one that is replaced
+	for _, x := range m.extensions {
+		have = append(have, name(x))
+	}
 	m.extensions = slices.Clone(m.extensions)
 	for _, x := range by.extensions {
-		same := func(y xmlstream.Raw) bool { return name(y) == name(x) }
-		if i := slices.IndexFunc(m.extensions, same); i >= 0 {
-			m.extensions[i] = x
+		if i := slices.Index(have, name(x)); i >= 0 {
+			m.extensions[i], have[i] = x, xmlstream.Name{}
 		} else {
 			m.extensions = append(m.extensions, x)
 		}
@@ -97,7 +100,9 @@ func (m bookmark) old(w *xmlstream.Builder, id string) {
 	w.Start(List, "conference").Attr("jid", id)
 	m.write(w)
 	for _, x := range m.extensions {
-		w.Raw(x)
+		if n := name(x); n.Space != List || n.Local != "nick" && n.Local != "password" { // these would mean something else there
+			w.Raw(x)
+		}
 	}
 	w.End()
 }
