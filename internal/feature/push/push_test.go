@@ -166,6 +166,27 @@ func TestConnectionLost(t *testing.T) {
 	})
 }
 
+// TestToldOnce holds that nobody is told again of what a session held that has slept too long, or held too much.
+func TestToldOnce(t *testing.T) {
+	t.Parallel()
+	play(t, func(s *stage) {
+		d := s.device("phone")
+		d.Resumable()
+		s.Settle()
+		d.Sleep()
+		for i := range 300 {
+			s.says(fmt.Sprint(i))
+		}
+		time.Sleep(time.Minute)
+		s.told(s.phone)
+		d.Leave()
+		time.Sleep(time.Minute)
+		if got := s.told(s.phone); got != "" {
+			t.Errorf("told once more: %q", got)
+		}
+	})
+}
+
 // TestGrace holds what happens while a push waits, since another device is in use.
 func TestGrace(t *testing.T) {
 	t.Parallel()

@@ -19,7 +19,7 @@ const (
 	grace     = 10 * time.Second // for another device that is in use
 	apart     = time.Second      // between two pushes of one chat
 	callLife  = 2 * time.Minute  // for which a call may still end
-	maxTold   = 64               // messages that are known to be told
+	maxTold   = 1024             // messages that are known to be told: no fewer than a session holds while it sleeps
 	maxChats  = 256              // that are remembered; then all are forgotten that nothing waits for
 	maxCalls  = 16
 	askPrefix = "from "
