@@ -166,6 +166,31 @@ func TestConnectionLost(t *testing.T) {
 	})
 }
 
+// TestSeemsAwake holds that a device which becomes awake while a push waits is woken after all where it does not take the
+// message, and that one which was woken is not woken for the same again.
+func TestSeemsAwake(t *testing.T) {
+	t.Parallel()
+	for desk, want := range map[bool]string{true: "message hark @40s", false: "message hark @0s"} {
+		play(t, func(s *stage) {
+			if desk {
+				s.device("desk")
+			}
+			d := s.device("phone")
+			d.Manage()
+			d.SetIdle(true)
+			s.Settle()
+			s.since = time.Now()
+			s.says("hark")
+			time.Sleep(5 * time.Second)
+			d.SetIdle(false)
+			time.Sleep(2 * time.Minute)
+			if got := s.told(s.phone); got != want {
+				t.Errorf("told %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 // TestToldOnce holds that nobody is told again of what a session held that has slept too long, or held too much.
 func TestToldOnce(t *testing.T) {
 	t.Parallel()

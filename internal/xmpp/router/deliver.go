@@ -197,7 +197,9 @@ type delivery struct {
 // given is one device that was given a message.
 type given struct {
 	to    jid.JID
-	state State // in which it was then; Awake until OnHeld was told of it
+	state State // in which it was then; not Awake when OnHeld was told of it
+
+	roused uint32 // of the device, then or when OnHeld was told of it
 }
 
 // give hands the message to devices.
@@ -209,7 +211,7 @@ func (t *turn) give(dl *delivery, to []*Device) {
 	}
 	t.mu.Unlock()
 	for _, d := range to {
-		dl.had = append(dl.had, given{d.JID, d.State()})
+		dl.had = append(dl.had, given{d.JID, d.State(), d.roused.Load()})
 	}
 	for _, d := range to {
 		t.inPlace(d, dl.place, dl.m, (*messageFate)(dl))

@@ -22,10 +22,11 @@ type Device struct {
 	turn      *turn
 	port      port
 	available atomic.Pointer[Available]
-	slots     []any        // what features keep, by Slot
-	asleep    atomic.Int64 // since when, in ns since 1970; 0: it has a connection
-	idle      atomic.Bool  // its client says that nobody looks at it
-	silent    atomic.Bool  // what it was sent is not acknowledged in time
+	slots     []any         // what features keep, by Slot
+	asleep    atomic.Int64  // since when, in ns since 1970; 0: it has a connection
+	idle      atomic.Bool   // its client says that nobody looks at it
+	silent    atomic.Bool   // what it was sent is not acknowledged in time
+	roused    atomic.Uint32 // how often it has become Awake
 	spared    atomic.Bool
 	ended     bool // the turn's: Ended was told
 	dozing    bool // the turn's: Dozes was told, and Woke was not

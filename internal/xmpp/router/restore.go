@@ -277,7 +277,7 @@ func (t *turn) fateOf(device jid.JID, st *stanza.Stanza, h Held) session.Fate {
 			dl = &delivery{t: t, m: st, id: h.ID, marked: true, missed: h.Missed, settled: true}
 			t.kept[h.ID], t.fetched[h.ID] = dl, true
 		}
-		dl.had = append(dl.had, given{device, Asleep})
+		dl.had = append(dl.had, given{to: device, state: Asleep})
 		t.mu.Lock()
 		dl.holders++
 		t.mu.Unlock()

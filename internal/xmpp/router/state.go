@@ -35,9 +35,9 @@ type HeldFunc func(ctx context.Context, d *Device, st *stanza.Stanza)
 
 // OnHeld has f hear, in the turn of the device's account, of what is queued for a device that is Idle or Asleep and that
 // no trip's Notify stage tells of: requests, requests to subscribe, and headlines such as events of PEP. It hears also of
-// messages that went to a device while that was Awake, and that it has not acknowledged in time, or before it lost its
-// connection, so that the Notify stage was told a better state than was true: these come as the trip had them, and each
-// once.
+// messages that went to a device while that was Awake, or before it was so again, and that it has not acknowledged in time,
+// or before it lost its connection: the Notify stage, or who waits before he wakes it, was told a better state than was
+// true. These come as the trip had them, and once for each time that the device has become Awake.
 func (r *Router) OnHeld(f HeldFunc) { r.held = append(r.held, f) }
 
 // hold tells who wants to know of what a device that is not awake was sent.
@@ -97,13 +97,18 @@ func (r *Router) state(d *Device, k PacketKind) {
 		d.idle.Store(false)
 		d.silent.Store(false)
 		d.asleep.Store(0)
+		d.roused.Add(1)
 		d.turn.post(&job{after: func(ctx context.Context, _ error) { d.doze(ctx, false) }})
 	case PacketDozes:
 		d.turn.post(&job{after: func(ctx context.Context, _ error) { d.doze(ctx, d.asleep.Load() != 0) }})
 	case PacketIdle, PacketActive:
 		d.idle.Store(k == PacketIdle)
+		if k == PacketActive {
+			d.roused.Add(1)
+		}
 	case PacketHeard:
 		d.silent.Store(false)
+		d.roused.Add(1)
 	}
 }
 
@@ -158,8 +163,8 @@ func (r *Router) silent(d *Device, fates []session.Fate) {
 	}})
 }
 
-// believed is the message that a fate is of, where it was told to have gone to the device awake; nil otherwise, and from
-// then on.
+// believed is the message that a fate is of, where it was told to have gone to the device awake, or the device has been
+// awake since; nil otherwise, and from then on until it is awake again.
 func believed(d *Device, f session.Fate) *stanza.Stanza {
 	var g *given
 	var m *stanza.Stanza
@@ -174,10 +179,11 @@ func believed(d *Device, f session.Fate) *stanza.Stanza {
 	case *copyFate:
 		m, g = f.m, &f.given
 	}
-	if g == nil || g.state != Awake {
+	roused := d.roused.Load()
+	if g == nil || g.state != Awake && g.roused == roused {
 		return nil
 	}
-	g.state = Asleep
+	g.state, g.roused = Asleep, roused
 	return m
 }
 

@@ -122,7 +122,7 @@ func (t *Trip) Copy(d *Device, st *stanza.Stanza) {
 	if t.Took == nil {
 		t.Took = map[jid.JID]State{}
 	}
-	g := given{d.JID, d.State()}
+	g := given{d.JID, d.State(), d.roused.Load()}
 	t.Took[d.JID] = g.state
 	d.turn.inPlace(d, t.ArchiveID, st, &copyFate{t.Stanza, g})
 }
