@@ -53,7 +53,7 @@ func TestPublic(t *testing.T) {
 		{"64:ff9b::909:909", true},
 		{"64:ff9b:1::909:909", false},
 		{"64:ff9b::a9fe:a9fe", false},
-		{"::ffff:0:7f00:1", false}, // RFC 2765, of old
+		{"::ffff:0:7f00:1", false}, // as translators wrote IPv4, of old
 		{"::ffff:0:909:909", false},
 		{"1::1", false},
 		{"4000::1", false},

@@ -168,7 +168,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands | ke
     const saved = await this.store.session();
     if (!saved) return;
     this.csi = saved.csi;
-    this.greeted = true;
+    this.greeted = saved.greeted !== false; // the page may have gone before it had said that it is here
     this.session = Stream.restore(saved, (key) => this.outbox.confirmed(key));
     this.people.restore(saved.there);
   }
@@ -197,7 +197,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands | ke
 
   private saved(): SessionRecord | undefined {
     const { session } = this;
-    return session && session.id !== '' ? { ...session.saved(), csi: this.csi, there: this.people.all() } : undefined;
+    return session && session.id !== '' ? { ...session.saved(), csi: this.csi, greeted: this.greeted, there: this.people.all() } : undefined;
   }
 
   /** Writes down how far the session is: the page may be gone any moment. */
@@ -338,6 +338,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands | ke
       if (this.session !== stream) return; // it ended meanwhile
       stream.send(here);
       this.greeted = true;
+      this.save();
     } else if (!this.features) await this.learn(stream);
     if (this.stream !== stream) return;
     if (!this.arrived) this.rooms.arrived(stream);

@@ -45,6 +45,7 @@ export interface SessionRecord {
   readonly jid: string;
   readonly maxBytes: number;
   readonly csi: boolean; // the server wants to know whether somebody looks
+  readonly greeted?: boolean; // the contacts were asked for, and presence was sent
   readonly h: number;
   readonly acked: number;
   readonly unacked: readonly { readonly xml: string; readonly key: string }[];
