@@ -82,7 +82,6 @@ func beside() xmlstream.Name { return xmlstream.Name{Space: ns, Local: "vCard"} 
 // card is what is known of a person but for the picture.
 type card struct {
 	node   item.Node
-	made   bool           // there is such a node
 	id     string         // of the last item in it
 	newer  xmlstream.Node // the payload of that, or zero
 	beside xmlstream.Node // or zero
@@ -97,7 +96,6 @@ func (f *feature) read(ctx context.Context, owner int64) (c card, err error) {
 	case err != nil:
 		return c, err
 	default:
-		c.made = true
 		last, _, err := f.Items.Last(ctx, owner, c.node)
 		if err != nil {
 			return c, err
