@@ -17,7 +17,7 @@ export class Client {
   #waiting = [];
   #over = undefined; // why nothing more comes
 
-  /** account is {user, password, token}; the token is that of the last success. */
+  /** account is {user, password, token, names}: the token of the last success, and what the server calls things. */
   static async connect({ host, port, domain, certificate }, account) {
     const socket = tls.connect({
       host,
@@ -124,7 +124,14 @@ export class Client {
       .replace(/(<initial-response>)[^<]*/, (_, tag) => tag + this.exchange.first().toString("base64"))
       .replace(/(<response\b[^>]*>)[^<]*/, (_, tag) => tag + this.exchange.final(this.challenge).toString("base64"))
       .replace(/previd=''/, () => `previd='${this.account.stream}'`)
-      .replace(/(<hash\b[^>]*>)[^<]*/, (_, tag) => tag + this.#hash().toString("base64"));
+      .replace(/(<hash\b[^>]*>)[^<]*/, (_, tag) => tag + this.#hash().toString("base64"))
+      .replace(/(<revoke\b[^>]*\bid=")([^"]*)/, (_, tag, id) => tag + this.#named(id));
+  }
+
+  #named(id) {
+    const is = this.account.names.get(id);
+    if (is === undefined) throw new Error(`the server has named nothing that is ${id} in the examples`);
+    return is;
   }
 
   /** shown is the first message of the example, which tells its channel binding. */

@@ -23,11 +23,18 @@ const varies = {
   "enabled/@id": /^\S{16,}$/,
   "resumed/@h": /^\d+$/,
   "resumed/@previd": /^\S{16,}$/,
+  "client/@id": /^\S{8,}$/,
+  "first-seen": instant,
+  "last-seen": instant,
 };
+
+/** Those of them by which something is spoken of later on. */
+const references = new Set(["client/@id"]);
 
 /**
  * Throws where got is not what want shows. But for paths, such as success/bound/metadata or fast/@tls-0rtt, where the
- * server says something else (differs) or something besides (more); those which were met are taken out of the sets.
+ * server says something else (differs) or something besides (more); those which were met are taken out of the sets. The
+ * second one of a name among its like is clients/client[2]. What the server calls things by is put into but.names.
  */
 export function compare(want, got, but, path = want.local) {
   if (but.differs.delete(path)) {
@@ -49,25 +56,44 @@ function attributes(want, got, but, path) {
     if (but.differs.delete(at)) {
       if (is === text) throw new Error(`${at} does not differ`);
     } else if (is === undefined) throw new Error(`${at} is missing`);
-    else value(`${want.local}/@${name}`, text, is, at);
+    else {
+      value(`${want.local}/@${name}`, text, is, at);
+      if (references.has(`${want.local}/@${name}`)) called(text, is, but.names, at);
+    }
   }
   for (const name of got.attrs.keys())
-    if (!want.attrs.has(name)) throw new Error(`${path}: the server says more: ${name}`);
+    if (!want.attrs.has(name) && !but.more.delete(`${path}/@${name}`))
+      throw new Error(`${path}: the server says more: ${name}`);
+}
+
+/** Keeps what is called is by the server and want in the examples; two things have two names. */
+function called(want, is, names, path) {
+  for (const [other, taken] of names)
+    if ((other === want) !== (taken === is)) throw new Error(`${path}: ${other} is called ${taken}, and ${want} ${is}`);
+  names.set(want, is);
 }
 
 /** The children of want in their order; a list may have others between them, and in another order. */
 function children(want, got, but, path) {
   if (want.local === "stream") return; // only its tag is there
   let rest = got.elements.filter((g) => !but.more.delete(`${path}/${g.local}`));
+  const times = new Map();
   for (const w of want.elements) {
-    const which = w.attrs.get("var") ?? w.text;
-    const below = `${path}/${w.local}${lists.has(want.local) && which && w.elements.length === 0 ? `=${which}` : ""}`;
+    const nth = (times.get(w.local) ?? 0) + 1;
+    times.set(w.local, nth);
+    const below = `${path}/${w.local}${lists.has(want.local) ? entry(w) : nth > 1 ? `[${nth}]` : ""}`;
     const i = lists.has(want.local) ? rest.findIndex((g) => like(w, g)) : 0;
     const other = but.differs.has(below) && !rest[i]?.is(w.local, w.space); // which stands for the next one then
     compare(w, other ? undefined : rest[i], but, below);
     if (!other) rest = rest.filter((_, k) => k !== i);
   }
   if (!lists.has(want.local) && rest.length > 0) throw new Error(`${path}: the server says more: <${rest[0].local}>`);
+}
+
+/** What a path has of an entry of a list behind its name. */
+function entry(w) {
+  const which = w.attrs.get("var") ?? w.text;
+  return which && w.elements.length === 0 ? `=${which}` : "";
 }
 
 /** Whether g stands for w in a list. */
@@ -79,7 +105,7 @@ function like(w, g) {
 
 function same(want, got) {
   try {
-    compare(want, got, { differs: new Set(), more: new Set() });
+    compare(want, got, { differs: new Set(), more: new Set(), names: new Map() });
     return true;
   } catch {
     return false;

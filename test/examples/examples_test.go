@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +32,7 @@ type server struct {
 	Certificate string `json:"certificate"`
 	User        string `json:"user"`
 	Password    string `json:"password"`
+	Token       string `json:"token,omitempty"` // by which a client can log in that does not know the password
 }
 
 // TestExamples plays each specification against a server for the domain that its examples have, with an account of theirs.
@@ -43,21 +46,32 @@ func TestExamples(t *testing.T) {
 		"xep-0480.txt": "user@example.org",
 		"xep-0484.txt": "user@example.com",
 		"xep-0490.txt": "juliet@capulet.lit",
+		"xep-0494.txt": "user@example.com",
 	} {
 		user, domain, _ := strings.Cut(account, "@")
 		t.Run(strings.TrimSuffix(file, ".txt"), func(t *testing.T) {
 			t.Parallel()
 			env := []string{"KITH_DOMAIN=" + domain, "KITH_DATA=" + t.TempDir()}
 			t.Run("prepare", func(t *testing.T) { // a server of its own, gone when the other starts
-				binary.Start(t, env...).AddUser(t, user, password)
+				s := binary.Start(t, env...)
+				switch file {
+				case "xep-0490.txt":
+					s.AddUser(t, "romeo", password)
+				case "xep-0494.txt":
+					return // see signUp
+				}
+				s.AddUser(t, user, password)
 			})
 			data := strings.TrimPrefix(env[1], "KITH_DATA=")
 			if file == "xep-0480.txt" {
 				keepOldest(t, data)
 			}
-			s := binary.Start(t, env...)
+			s, token := binary.Start(t, env...), ""
+			if file == "xep-0494.txt" {
+				token = signUp(t, s, user)
+			}
 			c := exec.CommandContext(t.Context(), node, "play.mjs", file)
-			c.Env = append(os.Environ(), "KITH_SERVER="+about(t, s, domain, user, data))
+			c.Env = append(os.Environ(), "KITH_SERVER="+about(t, s, domain, user, token, data))
 			out, err := c.Output()
 			if err != nil {
 				problem := ""
@@ -72,7 +86,7 @@ func TestExamples(t *testing.T) {
 }
 
 // about tells the player where the server is.
-func about(t *testing.T, s *kith.Server, domain, user, data string) string {
+func about(t *testing.T, s *kith.Server, domain, user, token, data string) string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(s.ClientsTLS)
 	if err != nil {
@@ -82,11 +96,36 @@ func about(t *testing.T, s *kith.Server, domain, user, data string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told, err := json.Marshal(server{host, n, domain, filepath.Join(data, "self-signed.crt"), user, password})
+	told, err := json.Marshal(server{host, n, domain, filepath.Join(data, "self-signed.crt"), user, password, token})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(told)
+}
+
+// signUp makes the account by an invitation, as people do, and returns the code by which an app gets in from there
+// that is never told the password: what there is of access that can be taken away.
+func signUp(t *testing.T, s *kith.Server, user string) string {
+	t.Helper()
+	form := url.Values{"name": {user}, "password": {password}}
+	at := strings.TrimSpace(s.Command(t, "", "invite", "create")) + "/register"
+	r, err := http.NewRequestWithContext(t.Context(), "POST", at, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	answer, err := http.DefaultTransport.RoundTrip(r) // which does not follow to the app
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	_, fragment, _ := strings.Cut(answer.Header.Get("Location"), "#")
+	told, err := url.ParseQuery(fragment)
+	if err != nil || told.Get("code") == "" {
+		t.Fatalf("sign up at %s: %s, %v", at, answer.Status, err)
+	}
+	return told.Get("code")
 }
 
 // keepOldest leaves the account with keys for SCRAM-SHA-1 only, as one that came from an older server: what there is to
@@ -132,7 +171,7 @@ func report(t *testing.T, out string) {
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("xep-*.txt")
-	if err != nil || len(files) != 5 {
-		t.Errorf("there are %q, and TestExamples plays five (%v)", files, err)
+	if err != nil || len(files) != 6 {
+		t.Errorf("there are %q, and TestExamples plays six (%v)", files, err)
 	}
 }

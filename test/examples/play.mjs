@@ -4,8 +4,8 @@
 //
 //	node play.mjs FILE
 //
-// with the server in KITH_SERVER, as JSON: host, port, domain, certificate, user, password. For each example it prints a
-// line, "ok", "not ok" or "none", its title, and why. doc.go tells how a file is written.
+// with the server in KITH_SERVER, as JSON: host, port, domain, certificate, user, password, token. For each example it
+// prints a line, "ok", "not ok" or "none", its title, and why. doc.go tells how a file is written.
 
 import { readFileSync } from "node:fs";
 import { Client } from "./client.mjs";
@@ -48,7 +48,7 @@ function read(text) {
         break;
       case "client":
       case "server":
-        step = { who: word, text: "", part, differs: new Set(), more: new Set(), adds: "" };
+        step = { who: word, user: rest, text: "", part, differs: new Set(), more: new Set(), adds: "", reads: [] };
         play.steps.push(step);
         if (part) part.steps++;
         break;
@@ -58,6 +58,9 @@ function read(text) {
         break;
       case "adds":
         step.adds += /^(<.+>): .+$/.exec(rest)[1];
+        break;
+      case "reads":
+        step.reads.push(/^`(.+)` as `(.*)`: .+$/.exec(rest).slice(1));
         break;
       case "cut":
         play.cut = true;
@@ -69,29 +72,36 @@ function read(text) {
   return file;
 }
 
+/** Plays it; account(user) is who says what, "" the one whose examples they are. */
 async function run(play, server, account) {
-  const client = await Client.connect(server, account);
+  const clients = new Map();
   try {
     for (const step of play.steps) {
       try {
-        await take(client, step);
+        if (!clients.has(step.user)) clients.set(step.user, await Client.connect(server, account(step.user)));
+        await take(clients.get(step.user), step);
       } catch (err) {
         (step.part ?? play).failed ??= err;
         throw err;
       }
     }
-    if (!play.cut) await client.close();
+    if (!play.cut) for (const client of clients.values()) await client.close();
   } finally {
-    client.cut();
+    for (const client of clients.values()) client.cut();
   }
 }
 
-async function take(client, { who, text, differs, more, adds }) {
+async function take(client, { who, text: shown, differs, more, adds, reads }) {
+  let text = shown;
+  for (const [from, to] of reads) {
+    if (!text.includes(from)) throw new Error(`what is to be read as ${to} is not there: ${from}`);
+    text = text.replaceAll(from, to);
+  }
   if (who === "client") {
     client.say(text.trim().replace(/(?=<\/authenticate>$)/, adds));
     return;
   }
-  const exceptions = { differs: new Set(differs), more: new Set(more) };
+  const exceptions = { differs: new Set(differs), more: new Set(more), names: client.account.names };
   for (const want of elements(text)) {
     const got = await client.next();
     compare(want.open ?? want.element, want.open ? got.open : got.element, exceptions);
@@ -103,7 +113,12 @@ async function take(client, { who, text, differs, more, adds }) {
 const [, , name] = process.argv;
 const server = JSON.parse(process.env.KITH_SERVER);
 const file = read(readFileSync(name, "utf8"));
-const account = { user: server.user, password: server.password };
+const { password, token } = server;
+const accounts = new Map([["", { user: server.user, password, token, names: new Map() }]]);
+const account = (user) => {
+  if (!accounts.has(user)) accounts.set(user, { user, password, names: new Map() });
+  return accounts.get(user);
+};
 for (const play of file.plays) {
   try {
     await run(play, server, account);
