@@ -174,11 +174,11 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands | ke
   }
 
   /** A new session: what was known of the one before does not hold any more. */
-  private async begin({ stream, csi }: Opened): Promise<void> {
+  private async begin({ stream, csi, newest }: Opened): Promise<void> {
     await this.lost();
     this.session = stream;
     this.csi = csi;
-    await this.store.archive.begin();
+    await this.store.archive.begin(newest);
     await this.store.putSession(this.saved());
   }
 
@@ -357,7 +357,13 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands | ke
   private async follow(stream: Stream, newest?: string): Promise<void> {
     this.live = 0;
     await this.sync.catchUp(stream, newest);
-    this.sync.fillGaps(stream, this.features?.has(EXTENDED) === true).catch(() => {}); // the stream ended: the next goes on
+    this.sync.fillGaps(stream, this.features?.has(EXTENDED) === true)
+      .then((again) => again && this.stream === stream && this.followAgain(stream))
+      .catch(() => {}); // the stream ended: the next goes on
+  }
+
+  private followAgain(stream: Stream): void {
+    this.catching ??= this.follow(stream).catch(() => {}).finally(() => (this.catching = undefined));
   }
 
   private async learn(stream: Stream): Promise<void> {
@@ -369,8 +375,7 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands | ke
   private async written(stream: Stream): Promise<void> {
     const saved = this.session === stream ? this.saved() : undefined;
     if (saved) await this.store.putSession(saved);
-    if (this.live < OFTEN || this.catching) return;
-    this.catching = this.follow(stream).catch(() => {}).finally(() => (this.catching = undefined));
+    if (this.live >= OFTEN) this.followAgain(stream);
   }
 
   private async stanza(stream: Stream, el: Element): Promise<void> {

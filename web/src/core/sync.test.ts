@@ -109,6 +109,15 @@ function truth(chat: string): string[] {
   return [...new Set(all)];
 }
 
+/** What nobody has looked at, as it is kept. */
+async function unread(chat: string): Promise<string[]> {
+  const store = await Store.open(JULIET);
+  const found = (await store.since(chat, '')).filter((m) => m.unread).map((m) => m.body);
+  expect((await store.chat(chat))?.unread ?? 0).toBe(found.length);
+  store.close();
+  return found;
+}
+
 let count = 0;
 
 /** Somebody writes; origin: with an id of theirs. */
@@ -247,6 +256,22 @@ describe('catching up', () => {
     expect(await bodies(app)).toEqual(['kept here', ...truth(ROMEO)]);
   });
 
+  it('leaves unread what comes live in a flood, though the archive is asked in the middle of it', async () => {
+    const app = await signedIn();
+    await caughtUp(app);
+    say(ROMEO, 'read');
+    await until(() => app.unread.value === 1);
+    app.look(ROMEO);
+    await until(() => app.unread.value === 0);
+    app.look('');
+    server.asks = 250; // then the archive is asked, while most of it waits to be taken in
+    for (let i = 0; i < 2500; i++) say(ROMEO, `m${i}`);
+    await until(() => app.unread.value >= 2400, 30_000);
+    await caughtUp(app);
+    await until(() => app.unread.value === 2500);
+    expect(await bodies(app)).toEqual(truth(ROMEO));
+  }, 60_000);
+
   it('of a new device takes a little, and more of a chat when one goes back in it', async () => {
     for (let i = 0; i < 1500; i++) say(PEERS[i % 2] ?? ROMEO, `m${i}`);
     const app = await signedIn();
@@ -342,6 +367,24 @@ describe('a session', () => {
     expect(server.received.filter((el) => el.name === 'presence' && attr(el, 'to') === '')).toHaveLength(1);
     await app.send(ROMEO, 'three');
     await until(async () => (await messages(app)).at(-1)?.state === 'acked');
+  });
+
+  it('whose page went before it had said that it is there, does so with the next one', async () => {
+    let app = await start();
+    let jid = '';
+    server.also = (from, iq) => {
+      if (child(iq, 'jabber:iq:roster', 'query')) ({ jid } = from);
+      return jid !== ''; // no contacts, so no presence
+    };
+    await app.logIn('juliet', 'correct horse');
+    await until(() => jid !== '');
+    server.also = undefined;
+    app = await reload(app, true);
+    await online(app);
+    expect(server.received.filter((el) => el.name === 'presence' && attr(el, 'to') === '')).toHaveLength(1);
+    expect(server.online(JULIET).map((c) => c.jid)).toEqual([jid]); // it is the same session
+    say(ROMEO, 'one');
+    await until(() => app.unread.value === 1);
   });
 
   it('sends again what the server has not got, and not what it has', async () => {
@@ -458,13 +501,16 @@ const op: fc.Arbitrary<Op> = fc.record({
 });
 
 describe('whatever happens', () => {
-  it('each message is here once, in the order of the archive', async () => {
+  it('each message is here once, in the order of the archive, and unread if it came since the log-in', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(op, { minLength: 3, maxLength: 25 }), fc.constantFrom(1, 3, 100), async (ops, page) => {
+      fc.asyncProperty(fc.array(op, { minLength: 3, maxLength: 25 }), fc.constantFrom(1, 3, 100), fc.constantFrom(0, 3), async (ops, page, history) => {
         await close();
         fresh();
         server.page = page;
+        server.asks = 7;
+        for (let i = 0; i < history; i++) say(PEERS[i % 2] ?? ROMEO, `old${i}`);
         let app = await signedIn();
+        if (history > 0) await caughtUp(app);
         const wrote = new Map<string, string[]>(PEERS.map((p) => [p, []]));
         for (const [i, { op: what, who }] of ops.entries()) {
           const peer = PEERS[who] ?? ROMEO;
@@ -496,6 +542,7 @@ describe('whatever happens', () => {
         const archive = server.accounts.get('juliet')?.archive ?? [];
         for (const peer of PEERS) {
           expect(await bodies(app, peer)).toEqual(truth(peer));
+          expect(await unread(peer)).toEqual(truth(peer).filter((b) => b.startsWith('say')));
           for (const body of wrote.get(peer) ?? []) {
             expect(archive.filter((e) => childText(e.el, C, 'body') === body)).toHaveLength(1); // nothing was sent twice
           }

@@ -42,7 +42,7 @@ interface Fetched {
 
 export class Sync {
   private held = false;
-  private filling: Promise<void> | undefined;
+  private filling: Promise<boolean> | undefined;
   private session = 0; // counts them
   private wake: (() => void) | undefined;
   private done = 0; // messages of this run
@@ -63,10 +63,10 @@ export class Sync {
     if (newest !== undefined && newest === (cursor ?? '')) return this.store.archive.atEnd(true);
     this.begin();
     try {
-      if (cursor === undefined) await this.newest(stream, SOME - 1, start.floor === '');
+      if (!start.behind) await this.along(stream, cursor);
+      else if (cursor === undefined) await this.newest(stream, SOME - 1, start.floor === '');
       else if (!(await this.forward(stream, cursor, MANY)) && !(await this.newest(stream, Number.POSITIVE_INFINITY))) {
-        // There is no place for a gap: what is here of this session reaches into it.
-        if (!(await this.forward(stream, cursor, Number.POSITIVE_INFINITY))) await this.newest(stream, 0, false, true);
+        await this.along(stream, cursor); // there is no place for a gap: what is here of this session reaches into it
       }
       await this.lookFor(stream, cursor);
     } catch (e) {
@@ -76,21 +76,25 @@ export class Sync {
     }
   }
 
-  /** Fills the gaps, from the end; then it tells what came. Rejects where the stream ends. */
-  async fillGaps(stream: Stream, extended: boolean): Promise<void> {
+  /**
+   * Fills the gaps, from the end; then it tells what came. true: what came live
+   * meanwhile is to be placed as well, for it was read, and so was what is before it. Rejects where the stream ends.
+   */
+  async fillGaps(stream: Stream, extended: boolean): Promise<boolean> {
     this.filling ??= this.fillAll(stream, extended).finally(() => (this.filling = undefined));
     return this.filling;
   }
 
-  private async fillAll(stream: Stream, extended: boolean): Promise<void> {
+  private async fillAll(stream: Stream, extended: boolean): Promise<boolean> {
     try {
-      for (;;) {
+      for (let filled = false; ; filled = true) {
         const gap = (await this.store.archive.record())?.gaps.findLast((g) => g.pages > 0);
-        if (!gap) return;
+        if (!gap) return filled && (await this.store.archive.unsure());
         await this.gapPage(stream, extended, gap);
       }
     } catch (e) {
       if (!(e instanceof StanzaError)) throw e;
+      return false;
     } finally {
       this.end();
     }
@@ -127,6 +131,15 @@ export class Sync {
   lost(): void {
     this.session++;
     this.wake?.();
+  }
+
+  /**
+   * All that is after the cursor, with no gap. In a session that was not behind, it comes live as well: before the newest
+   * page nothing is missing, so a gap would only put in doubt the order of what is here.
+   */
+  private async along(stream: Stream, cursor: string | undefined): Promise<void> {
+    if (cursor === undefined) return; // there is no archive
+    if (!(await this.forward(stream, cursor, Number.POSITIVE_INFINITY))) await this.newest(stream, 0, false, true);
   }
 
   /** Page by page after the cursor. false: there are too many, or the server does not know the cursor any more. */

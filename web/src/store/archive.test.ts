@@ -52,6 +52,8 @@ function paged(e: Entry): Paged {
 class World {
   readonly archive: Entry[] = [];
   private sent = 0;
+  private readonly markers = new Map<string, string>(); // what the other devices said
+  private readonly seen = new Set<string>(); // ids of what was looked at
 
   constructor(readonly device: Store, private readonly clock: (i: number) => number) {}
 
@@ -76,6 +78,27 @@ class World {
     return acked ? () => {} : arrive;
   }
 
+  /** Somebody looks at a chat. */
+  async look(chat: string): Promise<void> {
+    const unread = (await this.device.since(chat, '')).filter((m) => m.unread).map((m) => m.stanzaId ?? '');
+    await this.device.markRead(chat);
+    this.readUpTo(unread.toSorted().at(-1));
+  }
+
+  /** On another device it was read up to the nth message. */
+  async lookElsewhere(chat: string, nth: number): Promise<void> {
+    const id = this.archive.filter((e) => e.chat === chat && !e.mine)[nth]?.id;
+    if (id === undefined || id <= (this.markers.get(chat) ?? '')) return; // it goes forward only
+    this.markers.set(chat, id);
+    await this.device.readElsewhere(chat, id);
+    this.readUpTo(id);
+  }
+
+  private readUpTo(id: string | undefined): void {
+    const to = this.archive.findIndex((e) => e.id === id);
+    for (const e of this.archive.slice(0, to + 1)) if (e.chat === this.archive[to]?.chat) this.seen.add(e.id);
+  }
+
   /** A few pages after the cursor. */
   async forward(size: number, pages: number): Promise<void> {
     for (let p = 0; p < pages; p++) {
@@ -90,7 +113,10 @@ class World {
   }
 
   async newest(size: number): Promise<void> {
-    const page = this.archive.slice(-size);
+    const { cursor } = (await this.device.archive.record()) ?? {};
+    const i = this.archive.findIndex((e) => e.id === cursor) + 1; // it is asked for where much more is missing
+    const page = this.archive.slice(Math.max(i, this.archive.length - size));
+    if (i > 0 && page.length === 0) return;
     await this.device.archive.add(
       { messages: page.map(paged), delivered: [], quiet: false },
       { kind: 'newest', first: page[0]?.id ?? '', last: page.at(-1)?.id ?? '', whole: page.length === this.archive.length, pages: Number.POSITIVE_INFINITY },
@@ -118,13 +144,15 @@ class World {
       const record = await this.device.chat(chat);
       const all = await this.device.since(chat, '');
       expect(record?.unread ?? 0).toBe(all.filter((m) => m.unread === 1).length);
+      const unread = this.archive.filter((e) => e.chat === chat && !e.mine && !this.seen.has(e.id)).map((e) => e.id);
+      expect(all.filter((m) => m.unread === 1).map((m) => m.stanzaId)).toEqual(unread);
       expect(record?.last?.key).toBe(all.at(-1)?.key);
     }
   }
 }
 
 const step = fc.record({
-  what: fc.constantFrom('say', 'say', 'live', 'live', 'phone', 'write', 'begin', 'forward', 'newest', 'fill', 'fill', 'fillChat'),
+  what: fc.constantFrom('say', 'say', 'live', 'live', 'phone', 'write', 'begin', 'forward', 'newest', 'fill', 'fill', 'fillChat', 'look', 'there'),
   chat: fc.constantFrom(...CHATS),
   size: fc.integer({ min: 1, max: 4 }),
 });
@@ -148,7 +176,9 @@ describe('the archive', () => {
             // While a session lasts, all comes live.
             await world.say(chat, what === 'phone', online);
             if (what === 'say') online = false;
-          } else if (what === 'write') late.push(await world.write(chat, size > 2));
+          } else if (what === 'look') await world.look(chat);
+          else if (what === 'there') await world.lookElsewhere(chat, size);
+          else if (what === 'write') late.push(await world.write(chat, size > 2));
           else if (what === 'begin') {
             for (const arrive of late) arrive();
             late = [];
@@ -174,7 +204,7 @@ describe('the archive', () => {
         await world.matches();
         device.close();
       }),
-      { numRuns: 40 },
+      { numRuns: 80 },
     );
   }, 60_000);
 
@@ -187,6 +217,40 @@ describe('the archive', () => {
     await world.forward(10, 1);
     expect(await store.outbox()).toEqual([]);
     expect(await store.message('w0')).toMatchObject({ state: 'acked', stanzaId: 'a00000' });
+  });
+
+  it('keeps unread what comes live, though a new device had it for history', async () => {
+    await store.archive.begin();
+    const [chat = ''] = CHATS;
+    const page = ['a0', 'a1'].map((id) => paged({ id, chat, mine: false, origin: '', time: 1 }));
+    await store.archive.add({ messages: page, delivered: [], quiet: true }, { kind: 'newest', first: 'a0', last: 'a1', whole: true, pages: 4 });
+    expect((await store.chat(chat))?.unread).toBe(0);
+    const [, m] = page;
+    expect(m && (await store.addIncoming(m))).toBe(true);
+    expect(m && (await store.addIncoming(m))).toBe(false);
+    expect(await store.chat(chat)).toMatchObject({ unread: 1, last: { unread: 1, stanzaId: 'a1' } });
+    await store.markRead(chat);
+    expect(m && (await store.addIncoming(m))).toBe(false); // again, by a session that goes on
+    expect((await store.chat(chat))?.unread).toBe(0);
+  });
+
+  it('has no history to skip where it was empty as the device first saw it', async () => {
+    await store.archive.begin('');
+    expect((await store.archive.record())?.cursor).toBe('');
+  });
+
+  it('does not take for read what a page puts below what was read live', async () => {
+    const world = new World(store, (i) => 1_000_000 + i);
+    await store.archive.begin('');
+    const [chat = ''] = CHATS;
+    await world.say(chat, false, true);
+    await world.look(chat);
+    for (let i = 0; i < 5; i++) await world.say(chat, false, i < 3);
+    await world.newest(1); // with a gap, in which is what came live
+    await world.fill(2);
+    expect((await store.chat(chat))?.unread).toBe(5);
+    while (await world.fill(2)) { /* to its beginning */ }
+    await world.matches();
   });
 
   it('keeps what was sent twice once', async () => {

@@ -55,8 +55,11 @@ export class Archive {
     return (await this.db.get('account', 'self'))?.archive;
   }
 
-  /** A new session begins: what comes in it comes after all that is here, and what waits to be sent goes with that. */
-  async begin(): Promise<void> {
+  /**
+   * A new session begins: what comes in it comes after all that is here, and what waits to be sent goes with that. newest:
+   * the last id of the archive, '' for an empty one, where it is known; a device that saw it empty has no history to skip.
+   */
+  async begin(newest?: string): Promise<void> {
     const tx = this.db.transaction(ALL, 'readwrite');
     const [messages, chats] = [tx.objectStore('messages'), tx.objectStore('chats')];
     const account = await tx.objectStore('account').get('self');
@@ -75,7 +78,7 @@ export class Archive {
     const old = account.archive;
     const archive: ArchiveRecord = old
       ? { ...old, behind: true, fence }
-      : { behind: true, fence, floor: top, gaps: [], markers: {} };
+      : { ...(newest === '' ? { cursor: '' } : {}), behind: true, fence, floor: top, gaps: [], markers: {} };
     await tx.objectStore('account').put({ ...account, archive }, 'self');
     await tx.done;
   }
@@ -97,6 +100,15 @@ export class Archive {
   /** The last message before a gap is not in the archive any more. */
   async unbound(id: string): Promise<void> {
     await this.change((a) => ({ ...a, gaps: a.gaps.map((g) => (g.id === id ? { ...g, after: '' } : g)) }));
+  }
+
+  /** Whether a chat was read up to a message of which no page told the place. */
+  async unsure(): Promise<boolean> {
+    for (const { address, read } of await this.db.getAll('chats')) {
+      const m = read === undefined ? undefined : await this.db.getFromIndex('messages', 'stanza', [address, read]);
+      if (m && !m.placed) return true;
+    }
+    return false;
   }
 
   /** The gaps of a chat, the oldest first: each is before the messages from that sort key on. */
@@ -145,13 +157,12 @@ export class Archive {
       const quiet = page.quiet && old.markers[m.chat] === undefined && w.chat.read === undefined;
       w.entries.push({ m: unread && !quiet ? m : rest, known });
     }
-    for (const w of walks.values()) await (gap ? fromEnd(tx, w) : fromStart(tx, w));
+    for (const w of walks.values()) await (gap ? fromEnd(tx, w, gap.fence) : fromStart(tx, w));
     const touched = await deliver(tx, page.delivered);
     const markers = { ...old.markers };
     for (const [address, w] of walks) {
       if (w.changed) touched.add(address);
-      await finish(tx, w, place, markers[address]);
-      if (await tx.objectStore('messages').index('stanza').getKey([address, markers[address] ?? ''])) delete markers[address];
+      if (await finish(tx, w, place, markers[address])) delete markers[address];
     }
     await tx.objectStore('account').put({ ...account, archive: moved({ ...old, floor, markers }, place, made) } satisfies AccountRecord, 'self');
     await tx.done;
@@ -235,7 +246,7 @@ async function fromStart(tx: Tx, w: Walk): Promise<void> {
 }
 
 /** Gives each message its place before the one after it: the end of a gap. */
-async function fromEnd(tx: Tx, w: Walk): Promise<void> {
+async function fromEnd(tx: Tx, w: Walk, fence: string): Promise<void> {
   const messages = tx.objectStore('messages');
   let { high } = w;
   let waiting: Walk['entries'] = []; // for their places, right before high
@@ -253,7 +264,8 @@ async function fromEnd(tx: Tx, w: Walk): Promise<void> {
   };
   for (const entry of w.entries.toReversed()) {
     const { m, known } = entry;
-    if (!known || known.sort <= w.low || known.sort >= high) waiting.unshift(entry);
+    if (known?.placed && known.sort >= high && known.sort < fence) await put(tx, w, m, known, known.sort); // more of this chat was here
+    else if (!known || known.sort <= w.low || known.sort >= high) waiting.unshift(entry);
     else {
       await place();
       if (known.sort < high) {
@@ -269,23 +281,24 @@ async function fromEnd(tx: Tx, w: Walk): Promise<void> {
 async function put(tx: Tx, w: Walk, m: NewMessage & { readonly stanzaId: string }, known: MessageRecord | undefined, sort: string): Promise<void> {
   const messages = tx.objectStore('messages');
   if (!known) {
-    await messages.add({ ...m, sort });
+    await messages.add({ ...m, sort, placed: 1 });
     w.changed = true;
     return;
   }
   let next = known.sort === sort ? known : await move(messages, known, sort);
   const acked = known.state === 'queued' || known.state === 'sent';
-  if (acked || known.stanzaId === undefined) {
-    next = { ...next, stanzaId: m.stanzaId, ...(acked ? { state: 'acked' as const } : {}) };
+  const first = known.placed === undefined;
+  w.changed ||= next !== known || acked || known.stanzaId === undefined;
+  if (acked || first || known.stanzaId === undefined) {
+    next = { ...next, stanzaId: m.stanzaId, placed: 1, ...(acked ? { state: 'acked' as const } : {}) };
     await messages.put(next);
     const n = acked ? await tx.objectStore('outbox').index('key').getKey(known.key) : undefined;
     if (n !== undefined) await tx.objectStore('outbox').delete(n);
   }
-  w.changed ||= next !== known;
 }
 
-/** Writes the chat's own record after a page. */
-async function finish(tx: Tx, w: Walk, place: Place, marker: string | undefined): Promise<void> {
+/** Writes the chat's own record after a page. Returns whether it knows now up to where the marker says that it was read. */
+async function finish(tx: Tx, w: Walk, place: Place, marker: string | undefined): Promise<boolean> {
   const [messages, chats]: [Messages, Chats] = [tx.objectStore('messages'), tx.objectStore('chats')];
   const last = (await messages.openCursor(chatRange(w.chat.address), 'prev'))?.value;
   let chat: ChatRecord = { ...w.chat, ...(last ? { last } : {}), heard: Math.max(w.chat.heard, last && !last.mine ? last.time : 0) };
@@ -295,9 +308,17 @@ async function finish(tx: Tx, w: Walk, place: Place, marker: string | undefined)
     const more = place.chat === undefined ? {} : { before: place.first, ...(place.closed ? { done: true as const } : {}) };
     chat = { ...chat, gaps: { ...chat.gaps, [place.id]: { ...old, ...(edge === undefined ? {} : { edge }), ...more } } };
   } else chat = { ...chat, settled: w.last ?? w.low };
-  const read = (marker !== undefined && (await readTo(messages, chat, marker))) || chat;
-  const to = read.read === undefined ? undefined : await messages.index('stanza').get([chat.address, read.read]);
-  await chats.put(await sweep(messages, read, to?.sort ?? ''));
+  // What came live may still be above what comes after it in the archive: its own page says what is before it.
+  const find = async (id: string | undefined): Promise<MessageRecord | undefined> =>
+    id === undefined ? undefined : messages.index('stanza').get([chat.address, id]);
+  const to = await find(marker);
+  const before = await find(chat.read);
+  const known = to?.placed !== undefined && (before === undefined || before.placed !== undefined);
+  if (known) chat = (await readTo(messages, chat, to.stanzaId ?? '', 'placed')) ?? chat;
+  else if (to?.placed) chat = await sweep(messages, chat, to.sort, 'placed');
+  const read = await find(chat.read);
+  await chats.put(await sweep(messages, chat, read?.placed ? read.sort : '', 'placed'));
+  return known;
 }
 
 /** Others say that they have messages of ours. Returns the chats this concerns. */

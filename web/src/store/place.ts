@@ -81,22 +81,24 @@ export async function find(messages: Messages, m: NewMessage): Promise<MessageRe
  * All up to the message with that id of the archive was read; its chat is given and returned. undefined: the message is
  * not here, or was read before (XEP-0490 §5.1).
  */
-export async function readTo(messages: Messages, chat: ChatRecord, id: string): Promise<ChatRecord | undefined> {
+export async function readTo(messages: Messages, chat: ChatRecord, id: string, what: 'all' | 'placed'): Promise<ChatRecord | undefined> {
   const to = await messages.index('stanza').get([chat.address, id]);
   const before = chat.read === undefined ? undefined : await messages.index('stanza').get([chat.address, chat.read]);
   if (!to || (before && before.sort >= to.sort)) return undefined;
   const { untold: _untold, ...rest } = chat;
-  return sweep(messages, { ...rest, read: id }, to.sort);
+  return sweep(messages, { ...rest, read: id }, to.sort, what);
 }
 
-/** Nothing up to that place is unread; counts what is. */
-export async function sweep(messages: Messages, chat: ChatRecord, to: string): Promise<ChatRecord> {
+/** Nothing up to that place is unread, of all or of what pages of the archive had or had not; counts what is. */
+export async function sweep(messages: Messages, chat: ChatRecord, to: string, what: 'all' | 'placed' | 'live'): Promise<ChatRecord> {
+  const counts = (m: MessageRecord): boolean => what === 'all' || (what === 'placed') === (m.placed !== undefined);
   const index = messages.index('unread'); // by sort, the oldest first
   let cursor = to === '' ? null : await index.openCursor([chat.address, 1]);
   while (cursor && cursor.value.sort <= to) {
-    await cursor.update(seen(cursor.value));
+    if (counts(cursor.value)) await cursor.update(seen(cursor.value));
     cursor = await cursor.continue();
   }
   const unread = await index.count([chat.address, 1]);
-  return { ...chat, unread, ...(chat.last && chat.last.sort <= to ? { last: seen(chat.last) } : {}) };
+  const last = chat.last && chat.last.sort <= to && counts(chat.last);
+  return { ...chat, unread, ...(chat.last && last ? { last: seen(chat.last) } : {}) };
 }

@@ -83,6 +83,7 @@ export interface MessageRecord {
   readonly stanzaId?: string; // given by our server
   readonly originId?: string; // given by the sender
   readonly unread?: 1; // nobody has looked yet
+  readonly placed?: 1; // a page of the archive had it: it is where it belongs among those that pages had
 }
 
 export interface ChatRecord {

@@ -4,7 +4,7 @@
 // several tabs may call at once. Records are never changed in place.
 import { deleteDB, type IDBPDatabase, openDB } from 'idb';
 import { Archive } from './archive';
-import { ALL, chatRange, emptyChat, find, insert, type NewMessage, readTo, seen, STRICT, write } from './place';
+import { ALL, chatRange, emptyChat, find, insert, type NewMessage, readTo, seen, STRICT, sweep, write } from './place';
 import {
   type AccountRecord,
   type ChatRecord,
@@ -168,20 +168,29 @@ export class Store {
     return this.db.getFromIndex('messages', 'key', key);
   }
 
-  /** Keeps a message that came. false: it is here already (by our server's id, else by the sender's). */
+  /**
+   * Keeps a message that came. false: it is here already (by our server's id, else by the sender's). One that a page had
+   * first, and had for history, is new all the same.
+   */
   async addIncoming(m: NewMessage, session?: Partial<SessionRecord>): Promise<boolean> {
     const tx = this.db.transaction(ALL, 'readwrite', STRICT);
     const messages = tx.objectStore('messages');
     const known = await find(messages, m);
+    const chat = known && m.unread ? await tx.objectStore('chats').get(m.chat) : undefined;
+    // Whatever was read of a chat has left its id there.
+    const quiet = chat !== undefined && chat.read === undefined && !known?.unread && known?.stanzaId !== undefined && known.stanzaId === m.stanzaId;
     if (!known) await insert(tx, m);
-    else if (known.stanzaId === undefined && m.stanzaId !== undefined) {
+    else if (quiet) {
+      await write(messages, tx.objectStore('chats'), { ...known, unread: 1 });
+      await tx.objectStore('chats').put({ ...((await tx.objectStore('chats').get(m.chat)) ?? chat), unread: chat.unread + 1 });
+    } else if (known.stanzaId === undefined && m.stanzaId !== undefined) {
       await write(messages, tx.objectStore('chats'), { ...known, stanzaId: m.stanzaId });
     }
     // How far the session is stands beside what it is told by: neither is ever without the other.
     const old = session && (await tx.objectStore('session').get('self'));
     if (old && old.id === session.id) await tx.objectStore('session').put({ ...old, ...session }, 'self');
     await tx.done;
-    return !known;
+    return !known || quiet;
   }
 
   /** The session that can be resumed. */
@@ -240,7 +249,7 @@ export class Store {
     const messages = tx.objectStore('messages');
     const old = await messages.index('key').get(key);
     if (!old || old.state !== 'failed') return false;
-    const { sort, failure: _failure, retryAt: _retryAt, ...rest } = old;
+    const { sort, failure: _failure, retryAt: _retryAt, placed: _placed, ...rest } = old;
     await messages.delete([old.chat, sort]);
     await insert(tx, { ...rest, state: 'queued', time: now });
     await tx.objectStore('outbox').add(waiting(old));
@@ -353,10 +362,12 @@ export class Store {
     const messages = tx.objectStore('messages');
     let any = false;
     let read: string | undefined; // the last one that the archive has
+    let placed: string | undefined; // and the last one that a page had
     let cursor = await messages.index('unread').openCursor([chat, 1]);
     while (cursor) {
       any = true;
       read = cursor.value.stanzaId ?? read;
+      if (cursor.value.placed) placed = cursor.value.stanzaId ?? placed;
       await cursor.update(seen(cursor.value));
       cursor = await cursor.continue();
     }
@@ -365,6 +376,13 @@ export class Store {
       any = true;
       const told = read === undefined ? {} : { read, untold: 1 as const };
       await tx.objectStore('chats').put({ ...record, unread: 0, ...told, ...(record.last ? { last: seen(record.last) } : {}) });
+      const account = await tx.objectStore('account').get('self');
+      const other = read === placed ? undefined : (placed ?? record.read);
+      if (account?.archive && other !== undefined && account.archive.markers[chat] === undefined) {
+        // What came live may turn out to be before it.
+        const markers = { ...account.archive.markers, [chat]: other };
+        await tx.objectStore('account').put({ ...account, archive: { ...account.archive, markers } }, 'self');
+      }
     }
     await tx.done;
     return any;
@@ -373,13 +391,23 @@ export class Store {
   /** Another device read a chat up to that message of the archive. Returns whether anything changed. */
   async readElsewhere(chat: string, id: string): Promise<boolean> {
     const tx = this.db.transaction(ALL, 'readwrite');
+    const messages = tx.objectStore('messages');
     const record = await tx.objectStore('chats').get(chat);
-    const next = record && (await readTo(tx.objectStore('messages'), record, id));
-    if (next) await tx.objectStore('chats').put(next);
     const account = await tx.objectStore('account').get('self');
-    const here = await tx.objectStore('messages').index('stanza').getKey([chat, id]);
-    if (account?.archive && here === undefined) {
-      // It may come with the archive.
+    const to = await messages.index('stanza').get([chat, id]);
+    const before = record?.read === undefined ? undefined : await messages.index('stanza').get([chat, record.read]);
+    // While the archive is being fetched, what came live has not found its place among what pages had.
+    const fetching = account?.archive !== undefined && (account.archive.behind || account.archive.gaps.some((g) => g.pages > 0));
+    const sure = to !== undefined && (!fetching || (to.placed !== undefined && (!before || before.placed !== undefined)));
+    let next: ChatRecord | undefined;
+    if (record && sure) next = await readTo(messages, record, id, fetching ? 'placed' : 'all');
+    else if (record && to) {
+      const swept = await sweep(messages, record, to.sort, to.placed ? 'placed' : 'live');
+      if (swept.unread !== record.unread) next = swept;
+    }
+    if (next) await tx.objectStore('chats').put(next);
+    if (account?.archive && !sure) {
+      // Its page says the rest.
       const markers = { ...account.archive.markers, [chat]: id };
       await tx.objectStore('account').put({ ...account, archive: { ...account.archive, markers } }, 'self');
     }

@@ -57,6 +57,7 @@ export class FakeServer {
   maxBytes = 0; // of a stanza, as it says (XEP-0478); 0: it says nothing
   silent = false; // takes stanzas and does not acknowledge or deliver them
   now = (): number => Date.now();
+  asks = 0; // stanzas after which it asks how far we are; 0: never
   sleeps = false; // sessions can be resumed
   archives = false; // messages are archived and copied
   metadata = true; // a new session learns where the archive ends
@@ -214,6 +215,7 @@ export class Connection {
     this.sent++;
     this.queue.push(el);
     this.write(el);
+    if (this.server.asks > 0 && this.sent % this.server.asks === 0) this.write(x(SM, 'r'));
   }
 
   /** good: the client says good-bye. */
