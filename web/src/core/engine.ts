@@ -295,6 +295,11 @@ export class Engine implements Omit<Commands, 'logOut' | keyof RoomCommands | ke
 
   private async enter(credential: Credential): Promise<Opened> {
     const previous = this.session?.asleep ? { previous: this.session } : {};
+    if (this.session?.asleep) {
+      // The server is told how far it is: a page that comes after this one must not say less.
+      await this.session.settled();
+      await this.store.putSession(this.saved());
+    }
     const opened = await logIn({ ...logInOptions(this.env, this.address, this.client, credential), ...previous, inactive: !this.seen });
     await keepToken(this.store, opened.token);
     this.password = undefined;
