@@ -633,9 +633,6 @@ func TestSlowlyBrought(t *testing.T) {
 
 // TestLarge: 100 MiB, over a connection, with hardly any memory; and with 100-continue, and broken off.
 func TestLarge(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it is large")
-	}
 	const size = 100 << 20
 	w := newWorld(t, func(o *Options) { o.MaxSize, o.PerDay, o.PerPerson = size, 10*size, 10*size })
 	server := httptest.NewServer(w.handler)
